@@ -1,0 +1,1 @@
+"""Upscale VapourSynth clips with FDAT."""

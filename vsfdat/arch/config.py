@@ -1,0 +1,141 @@
+"""FDAT's hyper-parameters, and the presets that the community trains."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+BlockType = Literal["spatial", "channel"]
+
+# In the order of the type index that `upsampler.MetaUpsample` stores.
+UpsamplerType = Literal[
+    "conv", "pixelshuffledirect", "pixelshuffle", "nearest+conv", "dysample", "transpose+conv", "lda", "pa_up"
+]
+UPSAMPLER_TYPES: tuple[UpsamplerType, ...] = get_args(UpsamplerType)
+
+_POWERS_AND_THREE = (1, 2, 3, 4, 8)
+UPSAMPLER_SCALES: dict[UpsamplerType, tuple[int, ...]] = {
+    "conv": (1,),
+    "pixelshuffledirect": _POWERS_AND_THREE,
+    "pixelshuffle": _POWERS_AND_THREE,
+    "nearest+conv": _POWERS_AND_THREE,
+    "dysample": _POWERS_AND_THREE,
+    "transpose+conv": (1, 2, 3, 4),
+    "lda": _POWERS_AND_THREE,
+    "pa_up": _POWERS_AND_THREE,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FDATConfig:
+    """Hold every hyper-parameter of one FDAT network, spelled as traiNNer-redux spells them.
+
+    Args:
+        num_in_ch: Channels of the input picture.
+        num_out_ch: Channels of the output picture.
+        scale: Output size over input size, per axis.
+        embed_dim: Channels of the feature maps.
+        num_groups: Residual groups.
+        depth_per_group: Repetitions of `group_block_pattern` in a group.
+        num_heads: Attention heads; divides `embed_dim`.
+        window_size: Side of a spatial attention window, in feature pixels.
+        ffn_expansion_ratio: Hidden channels of the FFN over `embed_dim`.
+        aim_reduction_ratio: `embed_dim` over the bottleneck of the channel gate.
+        group_block_pattern: The kinds of block in a group, in order.
+        drop_path_rate: Stochastic depth of the last block; earlier ones grow linearly from 0.
+        drop_rate: Dropout in the FFN.
+        qkv_bias: Whether the q, k, v projection has a bias.
+        mid_dim: Channels inside the upsampler, where it has any of its own.
+        upsampler_type: The reconstruction head.
+        unshuffle_mod: Fold 2x2 (scale 2) or 4x4 (scale 1) pixels into channels first and upsample by 4;
+            without effect for scales above 2.
+
+    Raises:
+        ValueError: A value is out of range or two of them do not go together.
+
+    Source:
+        https://github.com/stinkybread/FDAT, https://github.com/the-database/traiNNer-redux
+    """
+
+    num_in_ch: int = 3
+    num_out_ch: int = 3
+    scale: int = 4
+    embed_dim: int = 120
+    num_groups: int = 4
+    depth_per_group: int = 3
+    num_heads: int = 4
+    window_size: int = 8
+    ffn_expansion_ratio: float = 2.0
+    aim_reduction_ratio: int = 8
+    group_block_pattern: Sequence[BlockType] = ("spatial", "channel")
+    drop_path_rate: float = 0.1
+    drop_rate: float = 0.0
+    qkv_bias: bool = False
+    mid_dim: int = 64
+    upsampler_type: UpsamplerType = "transpose+conv"
+    unshuffle_mod: bool = False
+
+    def __post_init__(self) -> None:
+        # A list is welcome, but a frozen object should not hold what its caller can still change.
+        object.__setattr__(self, "group_block_pattern", tuple(self.group_block_pattern))
+        self._check()
+
+    @property
+    def unshuffle(self) -> int:
+        """Side of the pixel square that becomes one feature pixel."""
+        return 4 // self.scale if self.unshuffle_mod and self.scale < 3 else 1
+
+    @property
+    def head_scale(self) -> int:
+        """Scale of the upsampler: feature map to output picture."""
+        return self.scale * self.unshuffle
+
+    @property
+    def ffn_dim(self) -> int:
+        """Hidden channels of the FFN."""
+        return int(self.embed_dim * self.ffn_expansion_ratio)
+
+    @property
+    def block_types(self) -> tuple[BlockType, ...]:
+        """The kind of each block of one group."""
+        return tuple(self.group_block_pattern) * self.depth_per_group
+
+    def _check(self) -> None:
+        for name in ("num_in_ch", "num_out_ch", "scale", "embed_dim", "num_groups", "depth_per_group", "num_heads",
+                     "window_size", "aim_reduction_ratio", "mid_dim"):  # fmt: skip
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, passed {getattr(self, name)}")
+        if self.embed_dim % self.num_heads:
+            raise ValueError(f"embed_dim must be a multiple of num_heads, passed {self.embed_dim} and {self.num_heads}")
+        if self.aim_reduction_ratio > self.embed_dim:
+            raise ValueError(
+                f"aim_reduction_ratio must be at most embed_dim, passed {self.aim_reduction_ratio} and {self.embed_dim}"
+            )
+        if self.ffn_dim < 1:
+            raise ValueError(f"ffn_expansion_ratio is too small, passed {self.ffn_expansion_ratio}")
+        if not self.group_block_pattern or not set(self.group_block_pattern) <= set(get_args(BlockType)):
+            raise ValueError(
+                "group_block_pattern must list 'spatial' and 'channel' blocks, "
+                f"passed {list(self.group_block_pattern)}"
+            )
+        if self.upsampler_type not in UPSAMPLER_TYPES:
+            raise ValueError(
+                f"upsampler_type must be one of {', '.join(UPSAMPLER_TYPES)}, passed {self.upsampler_type!r}"
+            )
+        if self.head_scale not in UPSAMPLER_SCALES[self.upsampler_type]:
+            allowed = ", ".join(map(str, UPSAMPLER_SCALES[self.upsampler_type]))
+            raise ValueError(
+                f"upsampler_type {self.upsampler_type!r} allows the scales {allowed}, passed {self.head_scale}"
+            )
+
+
+# Source: traiNNer-redux, fdat_arch.py; the head is its default for every size.
+PRESETS: dict[str, FDATConfig] = {
+    "fdat_tiny": FDATConfig(
+        embed_dim=96, num_groups=2, depth_per_group=2, num_heads=3, ffn_expansion_ratio=1.5, drop_path_rate=0.05
+    ),
+    "fdat_light": FDATConfig(embed_dim=108, num_groups=3, depth_per_group=2, num_heads=4, drop_path_rate=0.08),
+    "fdat_medium": FDATConfig(embed_dim=120, num_groups=4, depth_per_group=3, num_heads=4),
+    "fdat_medium_aligned": FDATConfig(embed_dim=128, num_groups=4, depth_per_group=3, num_heads=4),
+    "fdat_large": FDATConfig(embed_dim=180, num_groups=4, depth_per_group=4, num_heads=6),
+    "fdat_xl": FDATConfig(embed_dim=180, num_groups=6, depth_per_group=6, num_heads=6),
+}

@@ -1,0 +1,86 @@
+"""Any constant format to gamma-encoded RGB in [0, 1] for the network, and the properties of what comes out."""
+
+import logging
+from collections.abc import Callable
+
+import vapoursynth as vs
+import vsutil
+
+from .notices import Once
+
+# What `_Matrix` says when it says nothing usable: RGB on a YUV clip, unspecified, reserved.
+_NO_MATRIX = (vs.MATRIX_RGB, vs.MATRIX_UNSPECIFIED, 3)
+
+
+def network_format(clip: vs.VideoNode, channels: int) -> vs.VideoFormat:
+    """Choose what frames are when they meet the network, and when they leave.
+
+    Half in RGB (or gray, for a network of one channel) stays half; everything else becomes single.
+
+    Args:
+        clip: As the user has it.
+        channels: Of the network, 1 or 3. A network of one channel runs on gray as it is, and on each plane of RGB.
+    """
+    family = vs.GRAY if channels == 1 and clip.format.color_family == vs.GRAY else vs.RGB
+    keeps_half = clip.format.color_family == family and clip.format.sample_type == vs.FLOAT
+    bits = clip.format.bits_per_sample if keeps_half else 32
+    return vs.core.query_video_format(family, vs.FLOAT, bits)
+
+
+def to_network(clip: vs.VideoNode, target: vs.VideoFormat) -> vs.VideoNode:
+    """Convert a clip to the network's format by what its frames say of themselves.
+
+    Nothing is read until frames are asked for, and every frame is taken at its own word: matrix, range, chroma
+    location. What is missing is guessed as the VapourSynth community does, and said once in the log.
+
+    Args:
+        clip: Any constant format.
+        target: What `network_format` gave.
+    """
+    clip = clip.std.ModifyFrame(clip, _sort_out(clip, Once(logging.getLogger(__name__))))
+    if clip.format.id == target.id:
+        return clip
+    if clip.format.color_family == target.color_family:
+        return vsutil.depth(clip, target.bits_per_sample, vs.FLOAT)
+    return clip.resize.Bicubic(format=target.id)
+
+
+def describe_output(frame: vs.VideoFrame, converted: vs.FrameProps) -> None:
+    """Give an upscaled frame the properties of the frame that it came from; RGB has neither matrix nor chroma."""
+    frame.props.update(converted)
+    frame.props["_Range"] = vs.RANGE_FULL
+    frame.props.pop("_ChromaLocation", None)
+
+
+def guess_matrix(width: int, height: int) -> vs.MatrixCoefficients:
+    """Guess the matrix of a YUV clip that does not name it: standard definition BT.601, all else BT.709."""
+    return vs.MATRIX_BT709 if width >= 1280 or height > 576 else vs.MATRIX_ST170_M
+
+
+def _sort_out(clip: vs.VideoNode, once: Once) -> Callable[[int, vs.VideoFrame], vs.VideoFrame]:
+    """Make the selector that puts a frame's properties in order for `resize`."""
+    family = clip.format.color_family
+    guess = guess_matrix(clip.width, clip.height)
+
+    def selector(n: int, f: vs.VideoFrame) -> vs.VideoFrame:  # noqa: ARG001 (ModifyFrame's parameters)
+        frame = f.copy()
+        matrix = frame.props.get("_Matrix", vs.MATRIX_UNSPECIFIED)
+        if family != vs.YUV:
+            # resize refuses a YUV matrix on RGB, as ShufflePlanes leaves it, and the RGB matrix on gray.
+            frame.props["_Matrix"] = vs.MATRIX_RGB if family == vs.RGB else vs.MATRIX_UNSPECIFIED
+        elif matrix in _NO_MATRIX:
+            frame.props["_Matrix"] = guess
+            once.warning(
+                "The clip does not say which YUV matrix it has; taken as %s for %dx%d. "
+                'Say otherwise with clip.std.SetFrameProps(_Matrix=...), as in vs.MATRIX_BT709.',
+                "BT.709" if guess == vs.MATRIX_BT709 else "BT.601", clip.width, clip.height,
+            )  # fmt: skip
+        if frame.props.get("_FieldBased", vs.FIELD_PROGRESSIVE) != vs.FIELD_PROGRESSIVE:
+            once.warning(
+                "The clip is marked interlaced and is upscaled as if it were progressive. Deinterlace it first, or "
+                "drop the mark with clip.std.SetFieldBased(0) if its pictures are whole."
+            )
+            frame.props["_FieldBased"] = vs.FIELD_PROGRESSIVE
+        return frame
+
+    return selector

@@ -1,0 +1,62 @@
+"""The fast twin of `arch`: a module becomes a callable on frames."""
+
+from collections.abc import Callable
+from typing import Literal, Protocol, get_args
+
+import torch
+from torch import Tensor
+
+from vsfdat.arch import FDAT
+
+from . import reference
+from .device import DTYPES, Precision, choose_precision, find_devices
+
+__all__ = ["KINDS", "Engine", "EngineFactory", "Kind", "Precision", "build", "choose_precision", "find_devices"]
+
+Kind = Literal["reference"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+class Engine(Protocol):
+    """What upscales the frames of one slot, one at a time; several share their weights."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where pictures come from and go to."""
+
+    @property
+    def scale(self) -> int:
+        """Output size over input size, per axis."""
+
+    def __call__(self, frame: Tensor) -> Tensor:
+        """Upscale a picture.
+
+        Args:
+            frame: [C_in, H, W] fp32 in [0, 1] on `device`.
+
+        Returns:
+            [C_out, H·scale, W·scale] fp32 on `device`, not clamped; valid until the next call.
+        """
+
+
+EngineFactory = Callable[[], Engine]
+
+
+def build(module: FDAT, *, device: torch.device, precision: Precision, kind: Kind = "reference") -> EngineFactory:
+    """Prepare a network for a device.
+
+    Args:
+        module: The network; it is copied, not changed.
+        device: Where it will run.
+        precision: What it computes in; frames are fp32 on both sides all the same.
+        kind: "reference" for the plain module.
+
+    Returns:
+        A factory to call once a slot.
+
+    Raises:
+        ValueError: There is no such kind.
+    """
+    if kind == "reference":
+        return reference.build(module, device, DTYPES[precision])
+    raise ValueError(f"engine must be one of {', '.join(KINDS)}, passed {kind!r}")

@@ -1,0 +1,203 @@
+"""The VapourSynth door: check, load, build, wire the clip."""
+
+import contextlib
+import functools
+import logging
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+import vapoursynth as vs
+import vsutil
+
+from . import color, frames
+from .arch import FDAT
+from .engine import Engine, EngineFactory, Kind, Precision, build, choose_precision, find_devices
+from .engine.guard import Guarded
+from .engine.planes import PerPlane
+from .engine.tiles import Fitting, Room
+from .errors import VsfdatError
+from .models import DEFAULT_MODEL, load_model
+from .notices import Once
+from .pipeline import Pipeline, Slot
+
+_Planes = Sequence[frames.Plane]
+
+
+def upscale(
+    clip: vs.VideoNode,
+    model: str | Path | FDAT = DEFAULT_MODEL,
+    *,
+    device: str | Sequence[str] = "auto",
+    precision: str = "auto",
+    tile: tuple[int, int] | None = None,
+    overlap: int = 16,
+    num_streams: int | None = None,
+    engine: Kind = "reference",
+) -> vs.VideoNode:
+    """Upscale a clip with FDAT.
+
+    Nothing is computed until frames are asked for. Matrix, range and chroma location are taken from each frame's
+    properties; a missing matrix is guessed from the size and the log says so.
+
+    Args:
+        clip: Any constant format and size. Gray becomes RGB, unless the network has one channel; a network of one
+            channel is run on each plane of RGB.
+        model: A name that `list_models` gives, the path of a checkpoint, or a network that `load_model` gave.
+        device: "auto" for the GPU or else the CPU, or a name such as "cpu", "cuda:1", "mps"; several names share the
+            frames among them.
+        precision: "fp32", "fp16", "bf16", or "auto": fp16 on CUDA, fp32 elsewhere.
+        tile: Width and height in pixels of the pieces that a frame is cut into, overlap included, rounded up to the
+            network's window; None for whole frames. Tiles need less memory and only approximate the whole frame's
+            picture.
+        overlap: Pixels that neighbouring tiles share and are blended over; at most half a tile is used.
+        num_streams: Frames at a time on each device; None for 2 on CUDA, 1 elsewhere (on a CPU one frame uses all
+            cores).
+        engine: "reference" runs the plain network.
+
+    Returns:
+        RGBH where `clip` is RGBH, else RGBS (or GRAYH and GRAYS, from a gray clip and a network of one channel),
+        gamma-encoded in [0, 1], `scale` times the size. Frame properties are kept, transfer and primaries too.
+
+    Raises:
+        vapoursynth.Error: An argument, the clip or the model is unusable; or, when a frame is asked for, that frame
+            could not be made.
+    """
+    with _as_vs_error():
+        _check_clip(clip)
+        _check_numbers(tile, overlap, num_streams)
+        module = model if isinstance(model, FDAT) else load_model(model)
+        target = color.network_format(clip, _channels(module))
+        slots: list[Slot[[_Planes, _Planes], None]] = []
+        for place in find_devices(device):
+            make = _engines(
+                module, place, choose_precision(precision, place), engine, Room(tile, overlap, _grid(module))
+            )
+            slots += [Slot(_worker(make()), place) for _ in range(num_streams or _default_streams(place))]
+        return _wire(clip, target, module.config.scale, Pipeline(slots))
+
+
+def _check_clip(clip: object) -> None:
+    if not isinstance(clip, vs.VideoNode):
+        raise ValueError(f"clip must be a video clip, passed {type(clip).__name__}")
+    _check_frames(clip)
+
+
+def _check_frames(clip: vs.VideoNode) -> None:
+    if clip.format.id == 0:
+        raise ValueError("clip has a variable format, make it constant first, as with clip.resize.Bicubic(format=...)")
+    if clip.width == 0:
+        raise ValueError("clip has a variable size, make it constant first, as with clip.resize.Bicubic(width, height)")
+    if clip.gpu_resident:
+        raise ValueError("clip is in GPU memory, bring it back first with clip.std.GPUDownload()")
+    if clip.format.sample_type == vs.INTEGER and vsutil.get_depth(clip) > 16:
+        raise ValueError(
+            f"clip must have at most 16 bits where it is integer, passed {clip.format.name}; convert it to float first"
+        )
+
+
+def _check_numbers(tile: object, overlap: object, num_streams: object) -> None:
+    pair = tile if isinstance(tile, Sequence) and len(tile) == 2 else (0, 0)
+    if tile is not None and not all(_is_count(side, 1) for side in pair):
+        raise ValueError(f"tile must be (width, height) in pixels, both at least 1, passed {tile!r}")
+    if not _is_count(overlap, 0):
+        raise ValueError(f"overlap must be at least 0 pixels, passed {overlap!r}")
+    if num_streams is not None and not _is_count(num_streams, 1):
+        raise ValueError(f"num_streams must be at least 1, passed {num_streams!r}")
+
+
+def _is_count(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _channels(module: FDAT) -> int:
+    config = module.config
+    if config.num_in_ch != config.num_out_ch or config.num_in_ch not in (1, 3):
+        raise ValueError(
+            "model must have 1 or 3 channels, as many out as in, "
+            f"passed one of {config.num_in_ch} in and {config.num_out_ch} out"
+        )
+    return config.num_in_ch
+
+
+def _grid(module: FDAT) -> int:
+    """Side in pixels of one attention window: what tiles begin and end on."""
+    return module.config.window_size * module.config.unshuffle
+
+
+def _default_streams(device: torch.device) -> int:
+    # On a GPU a second frame fills the gaps while the first is copied; on a CPU it would only fight for the cores.
+    return 2 if device.type == "cuda" else 1
+
+
+def _engines(module: FDAT, device: torch.device, precision: Precision, kind: Kind, room: Room) -> EngineFactory:
+    """Stack up what a slot runs: the network, tiles where memory is short, fp32 where low precision fails."""
+    once = Once(logging.getLogger(__name__))
+    make = build(module, device=device, precision=precision, kind=kind)
+    build_full = functools.cache(lambda: build(module, device=device, precision="fp32", kind=kind))
+
+    def stack() -> Engine:
+        full = None if precision == "fp32" else lambda: Fitting(build_full()(), room)
+        guarded = Guarded(Fitting(make(), room), full, once)
+        return PerPlane(guarded) if module.config.num_in_ch == 1 else guarded
+
+    return stack
+
+
+def _worker(engine: Engine) -> Callable[[_Planes, _Planes], None]:
+    """Make what a slot does with a frame: up to the device, through the network, and back."""
+    staging = frames.Staging(engine.device)
+
+    def work(source: _Planes, target: _Planes) -> None:
+        staging.download(engine(staging.upload(source)), target)
+
+    return work
+
+
+def _wire(
+    clip: vs.VideoNode, target: vs.VideoFormat, scale: int, pipeline: Pipeline[[_Planes, _Planes], None]
+) -> vs.VideoNode:
+    """Make the clip whose frames the pipeline makes.
+
+    A ModifyFrame calls back for one frame at a time, so each frame gets its own; FrameEval lets them run side by side.
+    """
+    source = color.to_network(clip, target)
+    blank = source.std.BlankClip(width=clip.width * scale, height=clip.height * scale, keep=True)
+
+    def selector(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        with _as_vs_error(f"frame {n}: "):
+            frame = vs.core.create_video_frame(blank.format, blank.width, blank.height)
+            pipeline(frames.planes(f), frames.planes(frame))
+            color.describe_output(frame, f.props)
+            return frame
+
+    _close_with_core(pipeline)
+    return blank.std.FrameEval(lambda n: blank.std.ModifyFrame(source, selector), clip_src=source)  # noqa: ARG005
+
+
+def _close_with_core(pipeline: Pipeline[[_Planes, _Planes], None]) -> None:
+    """Free threads and device memory before VapourSynth frees the script; a previewer's process lives on.
+
+    Weakly, because a clip that its script drops should not wait for that.
+    """
+    alive = weakref.ref(pipeline)
+
+    def close() -> None:
+        if (pipeline := alive()) is not None:
+            pipeline.close()
+
+    vs.register_on_destroy(close)
+    weakref.finalize(pipeline, vs.unregister_on_destroy, close).atexit = False
+
+
+@contextlib.contextmanager
+def _as_vs_error(where: str = "") -> Iterator[None]:
+    """Turn what the lower layers raise into VapourSynth's error; what nobody foresaw keeps its traceback."""
+    try:
+        yield
+    except vs.Error:
+        raise
+    except Exception as error:
+        foreseen = isinstance(error, VsfdatError | ValueError)
+        raise vs.Error(f"vsfdat.upscale: {where}{error}") from (None if foreseen else error)

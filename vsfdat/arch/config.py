@@ -114,8 +114,7 @@ class FDATConfig:
             raise ValueError(f"ffn_expansion_ratio is too small, passed {self.ffn_expansion_ratio}")
         if not self.group_block_pattern or not set(self.group_block_pattern) <= set(get_args(BlockType)):
             raise ValueError(
-                "group_block_pattern must list 'spatial' and 'channel' blocks, "
-                f"passed {list(self.group_block_pattern)}"
+                f"group_block_pattern must list 'spatial' and 'channel' blocks, passed {list(self.group_block_pattern)}"
             )
         if self.upsampler_type not in UPSAMPLER_TYPES:
             raise ValueError(

@@ -190,9 +190,7 @@ class FDAT(nn.Module):
             )
         )
         self.conv_after = nn.Conv2d(dim, dim, 3, padding=1, bias=False)
-        self.upsampler = UniUpsampleV3(
-            config.upsampler_type, config.head_scale, dim, config.num_out_ch, config.mid_dim
-        )
+        self.upsampler = UniUpsampleV3(config.upsampler_type, config.head_scale, dim, config.num_out_ch, config.mid_dim)
         self.apply(_init_weights)
 
     def forward(self, x: Tensor) -> Tensor:

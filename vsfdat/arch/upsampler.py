@@ -1,6 +1,6 @@
 """The reconstruction heads: feature maps [B, C, H, W] to pictures [B, out, H·scale, W·scale].
 
-Source: UniUpsampleV3 as traiNNer-redux and spandrel carry it; the positions in the `Sequential` are its parameter names.
+Source: UniUpsampleV3 as traiNNer-redux and spandrel carry it; positions in its `Sequential` are parameter names.
 """
 
 import torch
@@ -64,9 +64,7 @@ def _pixelshuffle(scale: int, in_dim: int, out_dim: int, mid_dim: int) -> list[n
 
 
 def _nearest_conv(scale: int, in_dim: int, out_dim: int, mid_dim: int) -> list[nn.Module]:  # noqa: ARG001
-    grow = [
-        layer for s in _steps(scale) for layer in (_conv3(in_dim, in_dim), nn.Upsample(scale_factor=s), _leaky())
-    ]
+    grow = [layer for s in _steps(scale) for layer in (_conv3(in_dim, in_dim), nn.Upsample(scale_factor=s), _leaky())]
     return [*grow, _conv3(in_dim, in_dim), _leaky(), _conv3(in_dim, out_dim)]
 
 

@@ -1,0 +1,147 @@
+"""Every hyper-parameter is read off the tensors, with and without `MetaUpsample`."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from spandrel import MAIN_REGISTRY
+
+from vsfdat.arch import FDAT, PRESETS, FDATConfig
+from vsfdat.arch.config import UPSAMPLER_SCALES
+from vsfdat.errors import CheckpointError
+from vsfdat.models.detect import detect_config, load_into_network, name_architecture
+
+SMALL = FDATConfig(embed_dim=32, num_groups=2, depth_per_group=1, num_heads=2, mid_dim=16, drop_path_rate=0.0, scale=2)
+META = "upsampler.MetaUpsample"
+HEADS = [(head, scale) for head, scales in UPSAMPLER_SCALES.items() for scale in scales]
+# In these a step repeats pixels or samples between layers, and no tensor tells by how much.
+UNTOLD = {("nearest+conv", 3), ("pa_up", 3), ("lda", 3), ("lda", 4), ("lda", 8)}
+
+
+def state_dict_of(config: FDATConfig) -> dict[str, torch.Tensor]:
+    return dict(FDAT(config).state_dict())
+
+
+def as_read(config: FDATConfig) -> FDATConfig:
+    """What a checkpoint can tell: training's rates are not in it."""
+    return replace(config, drop_path_rate=FDATConfig.drop_path_rate)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets(preset: str) -> None:
+    assert detect_config(state_dict_of(PRESETS[preset])) == as_read(PRESETS[preset])
+
+
+@pytest.mark.parametrize(("head", "scale"), HEADS)
+def test_heads(head: str, scale: int) -> None:
+    config = replace(SMALL, upsampler_type=head, scale=scale)
+    assert detect_config(state_dict_of(config)) == as_read(config)
+
+
+@pytest.mark.parametrize(("head", "scale"), HEADS)
+def test_heads_without_meta_upsample(head: str, scale: int, caplog: pytest.LogCaptureFixture) -> None:
+    config = replace(SMALL, upsampler_type=head, scale=scale)
+    # Sorted by name, as safetensors files are: upsampler.10 comes before upsampler.3.
+    tensors = dict(sorted(state_dict_of(config).items()))
+    del tensors[META]
+    found = detect_config(tensors, "old.pth")
+    network = load_into_network(tensors, "old.pth")
+    assert network.config == found
+    if (head, scale) in UNTOLD:
+        assert found.scale == 2
+        assert "old.pth: no tensor tells its scale, 2 is assumed" in caplog.text
+        return
+    assert found.scale == scale
+    # At scale 1 every head is one and the same convolution.
+    assert found.upsampler_type == (head if scale > 1 else "conv")
+    reference = FDAT(config).eval()
+    reference.load_state_dict(tensors | {META: reference.state_dict()[META]})
+    x = torch.rand(1, 3, 5, 6)
+    assert torch.equal(network(x), reference(x))
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+@pytest.mark.parametrize("with_meta", [True, False])
+@pytest.mark.parametrize("head", [head for head, scales in UPSAMPLER_SCALES.items() if 4 in scales])
+def test_unshuffle(head: str, with_meta: bool, scale: int) -> None:
+    config = replace(SMALL, upsampler_type=head, scale=scale, unshuffle_mod=True)
+    tensors = state_dict_of(config)
+    if not with_meta:
+        del tensors[META]
+    found = detect_config(tensors)
+    assert (found.scale, found.unshuffle_mod, found.num_in_ch, found.upsampler_type) == (scale, True, 3, head)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"num_in_ch": 1, "num_out_ch": 1},
+        {"num_in_ch": 1, "num_out_ch": 1, "unshuffle_mod": True},
+        {"window_size": 4},
+        {"qkv_bias": True},
+        {"group_block_pattern": ("channel",)},
+        {"group_block_pattern": ("channel", "spatial", "spatial"), "depth_per_group": 2},
+        {"embed_dim": 108, "num_heads": 4, "ffn_expansion_ratio": 133 / 108, "aim_reduction_ratio": 7},
+    ],
+)
+def test_custom_configurations(overrides: dict) -> None:
+    config = replace(SMALL, **overrides)
+    found = detect_config(state_dict_of(config))
+    ratios = {"ffn_expansion_ratio": 0.0, "aim_reduction_ratio": 1}
+    assert replace(found, **ratios | {"ffn_expansion_ratio": 1.0}) == replace(
+        as_read(config), **ratios | {"ffn_expansion_ratio": 1.0}
+    )
+    assert found.ffn_dim == config.ffn_dim
+    assert found.embed_dim // found.aim_reduction_ratio == config.embed_dim // config.aim_reduction_ratio
+
+
+def test_a_half_precision_file_loads_in_fp32_and_is_left_as_it_was() -> None:
+    tensors = {key: value.half() for key, value in state_dict_of(SMALL).items() if key != META}
+    before = dict(tensors)
+    network = load_into_network(tensors, "half.safetensors")
+    assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+    assert tensors.keys() == before.keys()
+    assert all(tensors[key] is before[key] for key in before)
+
+
+def test_all_that_does_not_fit_is_said_at_once() -> None:
+    tensors = state_dict_of(SMALL)
+    del tensors["groups.1.conv.weight"]
+    del tensors["conv_first.bias"]
+    tensors["extra.weight"] = torch.zeros(1)
+    tensors["groups.1.blocks.0.n1.weight"] = torch.zeros(31)
+    with pytest.raises(CheckpointError) as caught:
+        load_into_network(tensors, "broken.pth")
+    assert str(caught.value) == (
+        "broken.pth: does not fit FDAT: missing conv_first.bias, groups.1.conv.weight; unexpected extra.weight; "
+        "wrong shape groups.1.blocks.0.n1.weight [31] instead of [32]"
+    )
+
+
+def test_fdat_rd_is_refused_by_name() -> None:
+    # Source of the key: FDAT-RD's token-dictionary attention in its third block.
+    tensors = state_dict_of(SMALL) | {"groups.0.blocks.2.attn.dictionary": torch.zeros(128, 32)}
+    with pytest.raises(CheckpointError) as caught:
+        detect_config(tensors, "2x_fdat_rd.safetensors")
+    assert str(caught.value) == "2x_fdat_rd.safetensors: is a FDAT-RD network; vsfdat runs FDAT"
+
+
+def test_other_networks_are_named_as_spandrel_names_them() -> None:
+    from spandrel.architectures.Compact import Compact
+
+    tensors = Compact().state_dict()
+    with pytest.raises(CheckpointError) as caught:
+        detect_config(tensors, "anime.pth")
+    assert str(caught.value) == "anime.pth: is a RealESRGAN Compact network; vsfdat runs FDAT"
+    assert name_architecture({"weight": torch.zeros(1)}) is None
+
+
+def test_an_unknown_network() -> None:
+    with pytest.raises(CheckpointError, match=r"^x\.pth: is not an FDAT network; vsfdat runs FDAT$"):
+        detect_config({"weight": torch.zeros(1)}, "x.pth")
+
+
+def test_spandrel_reads_what_we_write() -> None:
+    config = replace(PRESETS["fdat_tiny"], scale=2)
+    assert MAIN_REGISTRY.load(state_dict_of(config)).scale == 2

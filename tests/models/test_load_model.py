@@ -1,0 +1,128 @@
+"""Files of every kind, wrapped in every way, and the ones that must be refused."""
+
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from vsfdat.arch import FDAT
+from vsfdat.errors import CheckpointError, UnknownModelError
+from vsfdat.models import DEFAULT_MODEL, list_models, load_model
+
+
+@pytest.fixture
+def network() -> FDAT:
+    torch.manual_seed(0)
+    return FDAT(embed_dim=16, num_groups=1, depth_per_group=1, num_heads=2, scale=2).eval()
+
+
+def _same(path: Path, network: FDAT) -> bool:
+    x = torch.rand(1, 3, 9, 6)
+    return torch.equal(load_model(path)(x), network(x))
+
+
+def _prefixed(tensors: dict, prefix: str) -> dict:
+    return {prefix + key: value for key, value in tensors.items()}
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".ckpt", ".PTH"])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda tensors: tensors,
+        lambda tensors: {"params_ema": tensors, "params": {"other": torch.zeros(1)}},
+        lambda tensors: {"params": tensors, "iteration": 5},
+        lambda tensors: {"state_dict": tensors, "epoch": 3},
+        lambda tensors: {"model": {"params_ema": tensors}},
+        lambda tensors: _prefixed(tensors, "module."),
+        lambda tensors: {"state_dict": _prefixed(tensors, "model.net.")},
+    ],
+    ids=["flat", "params_ema", "params", "state_dict", "model", "module.", "lightning"],
+)
+def test_wrappers(tmp_path: Path, network: FDAT, suffix: str, wrap) -> None:
+    path = tmp_path / f"model{suffix}"
+    torch.save(wrap(dict(network.state_dict())), path)
+    assert _same(path, network)
+
+
+def test_safetensors(tmp_path: Path, network: FDAT) -> None:
+    save_file(network.state_dict(), tmp_path / "model.safetensors")
+    assert _same(tmp_path / "model.safetensors", network)
+
+
+class _Payload:
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple:
+        return os.mkdir, (str(self.marker),)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".ckpt"])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pickle_that_runs_code_is_refused_and_nothing_runs(
+    tmp_path: Path, network: FDAT, suffix: str, zipped: bool
+) -> None:
+    marker, path = tmp_path / "it-ran", tmp_path / f"evil{suffix}"
+    torch.save({"params": network.state_dict(), "x": _Payload(marker)}, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(CheckpointError) as caught:
+        load_model(path)
+    assert str(caught.value) == (
+        f"evil{suffix}: holds more than weights, or is damaged; it was not run. Ask its author for a .safetensors file"
+    )
+    assert not marker.exists()
+    with path.open("rb") as file:  # the trap is live: an ordinary unpickling springs it
+        torch.load(file, weights_only=False)
+    assert marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty.pth", b"", "empty.pth: not a readable torch checkpoint"),
+        ("noise.pth", b"not a checkpoint at all", "noise.pth: holds more than weights, or is damaged"),
+        ("noise.safetensors", b"not a checkpoint at all", "noise.safetensors: not a readable safetensors file"),
+        ("list.pth", pickle.dumps([1, 2]), "list.pth: "),
+        ("model.onnx", b"", "model.onnx: a checkpoint is a .safetensors, .pth, .pt or .ckpt file"),
+    ],
+)
+def test_unreadable_files(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CheckpointError) as caught:
+        load_model(tmp_path / name)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [[torch.zeros(1)], {}, {"epoch": 3}, torch.zeros(2)])
+def test_files_without_named_tensors(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "odd.pth")
+    with pytest.raises(CheckpointError, match=r"^odd\.pth: holds no tensors$"):
+        load_model(tmp_path / "odd.pth")
+
+
+def test_unknown_names() -> None:
+    with pytest.raises(UnknownModelError) as caught:
+        load_model("fdat-huge")
+    names = ", ".join(info.name for info in list_models())
+    assert str(caught.value) == f"model must be one of {names}, or the path of a checkpoint file, passed 'fdat-huge'"
+    with pytest.raises(UnknownModelError, match=r"^model file not found: nowhere\.safetensors$"):
+        load_model("nowhere.safetensors")
+
+
+@pytest.mark.parametrize("info", list_models(), ids=lambda info: info.name)
+def test_the_catalog_holds_what_it_says(info) -> None:
+    network = load_model(info.name)
+    assert network.config.scale == info.scale
+    picture = torch.rand(1, 3, 16, 16)
+    enlarged = torch.nn.functional.interpolate(picture, scale_factor=info.scale, mode="bicubic", antialias=False)
+    # A trained model stays near the picture; an untrained one of this size gives noise around zero.
+    assert (network(picture) - enlarged).abs().mean() < 0.2
+
+
+def test_the_embedded_models_are_small_and_the_default_is_first() -> None:
+    assert list_models()[0].name == DEFAULT_MODEL
+    assert sum(info.path.stat().st_size for info in list_models()) <= 6 * 2**20

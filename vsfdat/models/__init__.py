@@ -1,0 +1,28 @@
+"""Where networks come from: a name in the catalog or a file, to a module ready to run."""
+
+from pathlib import Path
+
+from vsfdat.arch import FDAT
+
+from .catalog import DEFAULT_MODEL, ModelInfo, find_model, list_models
+from .checkpoint import read_state_dict
+from .detect import load_into_network
+
+__all__ = ["DEFAULT_MODEL", "ModelInfo", "list_models", "load_model"]
+
+
+def load_model(model: str | Path = DEFAULT_MODEL) -> FDAT:
+    """Load an FDAT network, every hyper-parameter read off its tensors.
+
+    Args:
+        model: A name that `list_models` gives, or the path of a .safetensors, .pth, .pt or .ckpt file.
+
+    Returns:
+        The network in fp32 on the CPU, in eval mode, without gradients.
+
+    Raises:
+        UnknownModelError: Neither a name in the catalog nor an existing file.
+        CheckpointError: The file is unreadable, holds code, holds another network, or its tensors do not fit FDAT.
+    """
+    path = find_model(model)
+    return load_into_network(read_state_dict(path), source=path.name)

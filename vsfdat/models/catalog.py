@@ -1,0 +1,56 @@
+"""The models that the package embeds."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vsfdat.errors import UnknownModelError
+
+DEFAULT_MODEL = "fdat-tiny-2x"
+
+_WEIGHTS = Path(__file__).parent / "weights"
+_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """One model of the catalog: what it is for, and where its weights are."""
+
+    name: str
+    scale: int
+    description: str
+    license: str
+    path: Path
+
+
+_MODELS = (
+    ModelInfo(
+        name=DEFAULT_MODEL,
+        scale=2,
+        description="fidelity, for clean or lightly compressed video, drawn and filmed",
+        license="MIT",
+        path=_WEIGHTS / "fdat-tiny-2x.safetensors",
+    ),
+)
+
+
+def list_models() -> tuple[ModelInfo, ...]:
+    """List the embedded models, the default first."""
+    return _MODELS
+
+
+def find_model(model: str | Path) -> Path:
+    """Turn a catalog name or a path into the path of an existing file.
+
+    Raises:
+        UnknownModelError: It is neither.
+    """
+    for info in _MODELS:
+        if model == info.name:
+            return info.path
+    path = Path(model).expanduser()
+    if path.is_file():
+        return path
+    names = ", ".join(info.name for info in _MODELS)
+    if path.suffix.lower() in _SUFFIXES:
+        raise UnknownModelError(f"model file not found: {path}")
+    raise UnknownModelError(f"model must be one of {names}, or the path of a checkpoint file, passed {str(model)!r}")

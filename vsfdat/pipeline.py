@@ -2,9 +2,11 @@
 
 import contextlib
 import threading
-from collections import deque
+import weakref
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future
+from queue import Empty, SimpleQueue
+from typing import Any
 
 import torch
 
@@ -41,9 +43,14 @@ class Pipeline[**P, R]:
     """
 
     def __init__(self, slots: Sequence[Slot[P, R]]) -> None:
+        self._jobs: SimpleQueue[_Job[R] | None] = SimpleQueue()
+        self._lock = threading.Lock()
         self._on_cuda = any(slot.device.type == "cuda" for slot in slots)
-        self._crew = _Crew(slots)
-        self._threads = ThreadPoolExecutor(len(slots), "vsfdat-slot", initializer=self._crew.claim)
+        # Daemons, or a script that ends without freeing its clips would never end.
+        self._threads = [threading.Thread(target=_serve, args=(slot, self._jobs), daemon=True) for slot in slots]
+        self._dismiss = weakref.finalize(self, _dismiss, self._jobs, len(slots))
+        for thread in self._threads:
+            thread.start()
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Do the work for one frame on some slot and wait for it; what it raises is raised here and only here.
@@ -52,30 +59,57 @@ class Pipeline[**P, R]:
             RuntimeError: The pipeline is closed, or was before this call's turn came.
         """
         try:
-            return self._threads.submit(self._crew.work, *args, **kwargs).result()
+            return self._submit(*args, **kwargs).result()
         except CancelledError:
             raise RuntimeError("the clip was freed before this frame's turn") from None
 
     def close(self) -> None:
         """Let the running frames end, refuse all others, and drop the slots with everything they hold."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
-        self._crew.unclaimed.clear()
+        with self._lock:
+            _dismiss_waiting(self._jobs)
+            self._dismiss()
+        for thread in self._threads:
+            thread.join()
         if self._on_cuda:
             torch.cuda.empty_cache()
 
+    def _submit(self, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        future: Future[R] = Future()
+        with self._lock:
+            if self._dismiss.alive:
+                self._jobs.put((future, args, kwargs))
+            else:
+                future.cancel()
+        return future
 
-class _Crew[**P, R]:
-    """Which thread has which slot. The threads know this and not the pipeline, which could else never be collected."""
 
-    def __init__(self, slots: Sequence[Slot[P, R]]) -> None:
-        self.unclaimed = deque(slots)
-        self._own = threading.local()  # ends with its thread, and so do the slots
+type _Job[R] = tuple[Future[R], tuple[Any, ...], dict[str, Any]]
 
-    def claim(self) -> None:
-        """Give the calling thread, which is new, a slot of its own."""
-        self._own.slot = self.unclaimed.popleft()
 
-    def work(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Do the work on the calling thread's slot."""
-        slot: Slot[P, R] = self._own.slot
-        return slot(*args, **kwargs)
+def _serve[**P, R](slot: Slot[P, R], jobs: SimpleQueue[_Job[R] | None]) -> None:
+    """Work until dismissed. Knows the queue and not the pipeline, which could else never be collected."""
+    while (job := jobs.get()) is not None:
+        _answer(job, slot)
+        del job  # not to be kept while there is nothing to do
+
+
+def _answer[R](job: _Job[R], slot: Slot[..., R]) -> None:
+    future, args, kwargs = job
+    try:
+        if future.set_running_or_notify_cancel():
+            future.set_result(slot(*args, **kwargs))
+    except BaseException as error:
+        future.set_exception(error)
+    finally:
+        del future, job  # a traceback holds this frame, and the future holds the traceback
+
+
+def _dismiss(jobs: SimpleQueue[Any], threads: int) -> None:
+    for _ in range(threads):
+        jobs.put(None)
+
+
+def _dismiss_waiting(jobs: SimpleQueue[Any]) -> None:
+    with contextlib.suppress(Empty):
+        while job := jobs.get_nowait():
+            job[0].cancel()

@@ -188,7 +188,6 @@ def _close_with_core(pipeline: Pipeline[[_Planes, _Planes], None]) -> None:
             pipeline.close()
 
     vs.register_on_destroy(close)
-    weakref.finalize(pipeline, vs.unregister_on_destroy, close).atexit = False
 
 
 @contextlib.contextmanager

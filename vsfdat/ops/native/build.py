@@ -1,0 +1,107 @@
+"""Compile the C++ kernels with the system's compiler, once a machine, into the user's cache folder."""
+
+import hashlib
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+_SOURCES = Path(__file__).parent / "csrc"
+# Kernels are made for the CPU at hand; contraction to fused multiply-adds is GCC's default and Clang's wish.
+_FLAGS = ("-std=c++17", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared", "-pthread",
+          "-fvisibility=hidden", "-Wno-psabi")  # fmt: skip
+_TIMEOUT_SECONDS = 180
+
+logger = logging.getLogger(__name__)
+
+
+class BuildError(Exception):
+    """The kernels cannot be built here; the message is one sentence that says why."""
+
+
+def library(precision: str) -> Path:
+    """Return the path of the library for one precision, compiled now unless an earlier run did.
+
+    Args:
+        precision: "fp32", "fp16" or "bf16".
+
+    Raises:
+        BuildError: There is no compiler, or it failed.
+    """
+    compiler = _compiler()
+    command = [compiler, *_FLAGS, _cpu_flag(), f"-DVSFDAT_{precision.upper()}", str(_SOURCES / "api.cpp")]
+    path = _cache_folder() / f"{precision}-{_key(command)}.so"
+    if not path.exists():
+        _compile(command, path)
+    return path
+
+
+def _compiler() -> str:
+    for name in ("c++", "g++", "clang++"):
+        if found := shutil.which(name):
+            return found
+    raise BuildError("no C++ compiler found (c++, g++ or clang++)")
+
+
+def _cpu_flag() -> str:
+    return "-mcpu=native" if platform.machine().lower() in ("arm64", "aarch64") else "-march=native"
+
+
+def _cache_folder() -> Path:
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "vsfdat" / "native"
+
+
+def _key(command: list[str]) -> str:
+    """Whatever the machine code depends on: the sources, the compiler and how it is called, the CPU."""
+    digest = hashlib.sha256()
+    for source in sorted(_SOURCES.iterdir()):
+        digest.update(source.name.encode() + source.read_bytes())
+    digest.update("\0".join(command[:-1]).encode())
+    digest.update(_run([command[0], "--version"]).encode())
+    digest.update(_cpu().encode())
+    return digest.hexdigest()[:16]
+
+
+def _cpu() -> str:
+    """The CPU's model and what it can do; cache folders travel between machines."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
+
+
+def _compile(command: list[str], path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BuildError(f"the cache folder {path.parent} cannot be made: {error.strerror}") from error
+    start = time.perf_counter()
+    # Beside its place and then renamed: another process never sees half a library.
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        partial = Path(folder) / path.name
+        _run([*command, "-o", str(partial)])
+        partial.replace(path)
+    logger.info("Compiled the CPU kernels in %.0f s into %s", time.perf_counter() - start, path)
+
+
+def _run(command: list[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise BuildError(f"{command[0]} cannot be run: {error}") from error
+    if done.returncode:
+        first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:200])
+        raise BuildError(f"{command[0]} failed: {first}")
+    return done.stdout

@@ -1,0 +1,285 @@
+// The spatial block's first half: window attention beside a depthwise convolution.
+#pragma once
+
+#include "blocks.h"
+#include "depthwise.h"
+
+namespace vsfdat {
+
+class Spatial {
+  public:
+    Spatial(const float* norm_weight, const float* norm_bias, const float* qkv, const float* qkv_bias, const float* bias,
+            const float* conv, int channels, int heads, int window)
+        : norm_(norm_weight, norm_bias, channels), conv_(conv, channels), channels_(channels), heads_(heads), window_(window) {
+        pack_qkv(qkv, qkv_bias);
+        pack_bias(bias);
+    }
+
+    // sums [C] of GELU(depthwise(LN(x))) over rows [start, stop).
+    void reduce(Frame frame, int start, int stop, float* sums, int threads) const {
+        const int stride = padded(channels_), parts = (stop - start + kReduceRows - 1) / kReduceRows;
+        std::vector<double> partial(size_t(parts) * stride);
+        Pool::instance().run(parts, threads, [&](int i) {
+            const int top = start + i * kReduceRows;
+            for (int left = 0; left < frame.w; left += kColumns)
+                reduce_block(frame, {left, std::min(left + kColumns, frame.w), top, std::min(top + kReduceRows, stop)},
+                             &partial[size_t(i) * stride]);
+        });
+        for (int c = 0; c < channels_; ++c) {
+            double total = 0;
+            for (int i = 0; i < parts; ++i) total += partial[size_t(i) * stride + c];
+            sums[c] = float(total);
+        }
+    }
+
+    // x + window_attention(LN(x))·projectionᵀ + projection_bias + GELU(depthwise(LN(x))).
+    void apply(Frame frame, Output out, const float* projection, const float* projection_bias, int threads) const {
+        Packed memory;
+        const std::vector<float> spread = spread_heads(projection);
+        const Matrix packed = memory.pack(spread.data(), channels_, inner());
+        const std::vector<float> bias = padded_copy(projection_bias, channels_);
+        const int columns = std::max(1, 32 / window_) * window_;
+        const Blocks blocks(frame.w, out.start, out.stop, columns, threads, window_);
+        Pool::instance().run(blocks.count(), threads, [&](int i) {
+            Scratch::of_this_thread().reset();
+            apply_block(frame, out, packed, bias.data(), blocks[i]);
+        });
+    }
+
+  private:
+    static constexpr int kColumns = 128, kReduceRows = 16;
+
+    int head() const { return channels_ / heads_; }
+    // Heads start on whole words.
+    int head_numbers() const { return words(head()) * kPerWord; }
+    int inner() const { return heads_ * head_numbers(); }
+    int pixels() const { return window_ * window_; }
+    // Queries run along the lanes, keys along the rows of tiles.
+    int queries() const { return padded(pixels()); }
+    int qkv_stride() const { return padded(3 * inner()); }
+    int rows() const { return round_up(pixels(), kTileRows); }
+
+    // [3·C, C] -> [3·heads·head_numbers, C]: q, k, v, each head padded; log2(e) goes into q, for exp2.
+    void pack_qkv(const float* qkv, const float* bias) {
+        const int n = 3 * inner();
+        std::vector<float> weight(size_t(n) * channels_);
+        qkv_bias_.resize(padded(n));
+        for (int i = 0; i < 3 * channels_; ++i) {
+            const int part = i / channels_, h = i % channels_ / head(), at = part * inner() + h * head_numbers() + i % head();
+            const float factor = part == 0 ? kLog2E : 1.0f;
+            for (int c = 0; c < channels_; ++c) weight[size_t(at) * channels_ + c] = factor * qkv[size_t(i) * channels_ + c];
+            if (bias) qkv_bias_[at] = factor * bias[i];
+        }
+        qkv_ = qkv_memory_.pack(weight.data(), n, channels_);
+    }
+
+    // [heads, query, key] -> [heads, key, query], in the base of exp2; rows and queries padded.
+    void pack_bias(const float* bias) {
+        bias_.resize(size_t(heads_) * rows() * queries());
+        for (int h = 0; h < heads_; ++h)
+            for (int q = 0; q < pixels(); ++q)
+                for (int k = 0; k < pixels(); ++k)
+                    bias_[(size_t(h) * rows() + k) * queries() + q] = kLog2E * bias[(size_t(h) * pixels() + q) * pixels() + k];
+    }
+
+    // [C, C] -> [C, inner]
+    std::vector<float> spread_heads(const float* projection) const {
+        std::vector<float> spread(size_t(channels_) * inner());
+        for (int i = 0; i < channels_; ++i)
+            for (int c = 0; c < channels_; ++c)
+                spread[size_t(i) * inner() + c / head() * head_numbers() + c % head()] = projection[size_t(i) * channels_ + c];
+        return spread;
+    }
+
+    void reduce_block(Frame frame, Block b, double* totals) const {
+        Scratch& scratch = Scratch::of_this_thread();
+        scratch.reset();
+        const int columns = b.columns(), stride = padded(channels_);
+        Ring ring(scratch, size_t(columns + 2) * stride, frame.h);
+        float* sums = scratch.take<float>(stride);
+        for (int y = b.top - 1; y <= b.bottom; ++y) {
+            if (y >= 0 && y < frame.h) normalise_row(norm_, frame, y, b.left - 1, columns + 2, ring[y]);
+            const int row = y - 1;
+            if (row < b.top) continue;
+            memset(sums, 0, stride * sizeof(float));
+            conv_(ring[row - 1], ring[row], ring[row + 1], columns,
+                  [&](int, int c, Vec v) { store(sums + c, load<Vec>(sums + c) + gelu(v)); });
+            for (int c = 0; c < stride; ++c) totals[c] += sums[c];
+        }
+    }
+
+    // The scratch of one window; words where products read them.
+    struct Window {
+        Number* pixels;    // LN(x) [rows, padded(C)]
+        Number* qkv;       // [padded(pixels), qkv_stride]
+        float* queries;    // one head's q, transposed: panels of [padded(head words), panel]
+        float* weights;    // one head's scores, then their exponentials, of one panel: [rows, panel]
+        float* values;     // v, words along the keys: [words(pixels), inner]
+        float* attended;   // [inner, queries]
+        float* sums;       // [rows, padded(C)]
+    };
+
+    Window window(Scratch& scratch) const {
+        const size_t stride = padded(channels_);
+        return {scratch.take_zeroed<Number>(rows() * stride),
+                scratch.take_zeroed<Number>(size_t(queries()) * qkv_stride() + kLanes),
+                scratch.take<float>(size_t(padded(words(head()))) * queries()),
+                scratch.take_zeroed<float>(size_t(rows()) * 3 * kLanes),
+                scratch.take_zeroed<float>(size_t(words(pixels())) * padded(inner()) + kLanes),
+                scratch.take_zeroed<float>(size_t(inner() + kTileRows) * queries()),
+                scratch.take_zeroed<float>(rows() * stride)};
+    }
+
+    void apply_block(Frame frame, Output out, Matrix projection, const float* bias, Block b) const {
+        Scratch& scratch = Scratch::of_this_thread();
+        const int stride = padded(channels_), columns = round_up(b.columns(), window_), halo_columns = columns + 2;
+        const size_t row = size_t(halo_columns) * stride;
+        Number* normalised = scratch.take<Number>(row * (window_ + 2));
+        const Window window = this->window(scratch);
+
+        for (int top = b.top; top < b.bottom; top += window_) {
+            for (int i = 0; i < window_ + 2; ++i)
+                normalise_row(norm_, frame, top - 1 + i, b.left - 1, halo_columns, normalised + i * row);
+            for (int x = 0; x < columns; x += window_) {
+                convolve(normalised + size_t(x) * stride, row, window);
+                attend(window, projection);
+                write(frame, out, window.sums, bias, top, b.left + x);
+            }
+        }
+    }
+
+    // sums = GELU(depthwise) of one window, and its pixels side by side for the attention.
+    void convolve(const Number* normalised, size_t row, Window window) const {
+        const int stride = padded(channels_);
+        for (int i = 0; i < window_; ++i) {
+            const Number* here = normalised + (i + 1) * row;
+            const size_t first = size_t(i) * window_ * stride;
+            conv_(here - row, here, here + row, window_, [&](int x, int c, Vec v) {
+                store(window.sums + first + size_t(x) * stride + c, gelu(v));
+            });
+            memcpy(static_cast<void*>(window.pixels + first), here + stride, size_t(window_) * stride * sizeof(Number));
+        }
+    }
+
+    // sums += attention(pixels)·projectionᵀ
+    void attend(Window w, Matrix projection) const {
+        const int stride = padded(channels_);
+        multiply(rows_of(w.pixels, stride), rows(), qkv_, [&](int x, int c, auto v) {
+            store(w.qkv + size_t(x) * qkv_stride() + c, v + load<decltype(v)>(&qkv_bias_[c]));
+        });
+        const Rows values = value_words(w);
+        for (int h = 0; h < heads_; ++h) {
+            transpose_queries(w, h);
+            for (int column = 0, columns; column < queries(); column += columns) {
+                columns = panel_columns(queries() - column);
+                attend_panel(w, h, values, column, columns);
+            }
+        }
+        pack_attended(w);
+        multiply({w.attended, 1, queries()}, rows(), projection, [&](int x, int c, auto v) {
+            float* at = w.sums + size_t(x) * stride + c;
+            store(at, load<decltype(v)>(at) + v);
+        });
+    }
+
+    // v as a left-hand side whose rows are its columns.
+    Rows value_words(Window w) const {
+        const Number* values = w.qkv + 2 * inner();
+#if defined(VSFDAT_PAIRS)
+        const int stride = padded(inner());
+        for (int k = 0; k < words(pixels()); ++k, values += 2 * qkv_stride())
+            for (int c = 0; c < inner(); c += kLanes)
+                store(w.values + size_t(k) * stride + c, pair(values + c, values + qkv_stride() + c));
+        return {w.values, 1, stride};
+#else
+        return {values, 1, qkv_stride()};
+#endif
+    }
+
+    void transpose_queries(Window w, int h) const {
+        const Rows q = rows_of(w.qkv + h * head_numbers(), qkv_stride());
+        const int depth = padded(words(head()));
+        for (int column = 0, columns; column < queries(); column += columns) {
+            columns = panel_columns(queries() - column);
+            float* panel = w.queries + size_t(column) * depth;
+            for (int x = 0; x < columns; x += kLanes)
+                for (int word = 0; word < depth; word += kLanes) {
+                    Vec square[kLanes];
+                    for (int i = 0; i < kLanes; ++i) square[i] = load<Vec>(q.data + (column + x + i) * q.row + word);
+                    transpose(square);
+                    for (int i = 0; i < kLanes; ++i) store(panel + size_t(word + i) * columns + x, square[i]);
+                }
+        }
+    }
+
+    // attended = softmax(k·qᵀ + bias)·v of one head for `columns` queries: keys down, queries across.
+    void attend_panel(Window w, int h, Rows values, int column, int columns) const {
+        const Number* keys = w.qkv + inner() + h * head_numbers();
+        const float* bias = &bias_[size_t(h) * rows() * queries() + column];
+        auto score = [&](int key, int x, Vec v) {
+            store(w.weights + size_t(key) * columns + x, v + load<Vec>(bias + size_t(key) * queries() + x));
+        };
+        const float* queries_panel = w.queries + size_t(column) * padded(words(head()));
+        full_panel(columns, rows_of(keys, qkv_stride()), rows(), queries_panel, columns, words(head()), 0, score);
+
+        Vec inverse[3];
+        for (int x = 0; x < columns; x += kLanes) inverse[x / kLanes] = 1.0f / exponentials(w.weights + x, columns);
+
+        float* attended = w.attended + size_t(h) * head_numbers() * queries() + column;
+        auto keep = [&](int i, int x, Vec v) { store(attended + size_t(i) * queries() + x, v * inverse[x / kLanes]); };
+        full_panel(columns, {values.data + h * head_numbers(), 1, values.step}, head_numbers(), w.weights, columns,
+                   words(pixels()), 0, keep);
+    }
+
+    // Scores [pixels, step] become 2^(score - max) in place, as words along the keys; returns their sums.
+    Vec exponentials(float* scores, int step) const {
+        Vec most = load<Vec>(scores), total{};
+        for (int k = 1; k < pixels(); ++k) most = max(most, load<Vec>(scores + size_t(k) * step));
+#if defined(VSFDAT_PAIRS)
+        for (int k = 0; k < pixels(); k += 2) {
+            const Vec first = exp2(load<Vec>(scores + size_t(k) * step) - most);
+            const Vec second = k + 1 < pixels() ? exp2(load<Vec>(scores + size_t(k + 1) * step) - most) : Vec{};
+            total += first + second;
+            store(scores + size_t(k / 2) * step, pair(first, second));
+        }
+#else
+        for (int k = 0; k < pixels(); ++k) {
+            const Vec power = exp2(load<Vec>(scores + size_t(k) * step) - most);
+            total += power;
+            store(scores + size_t(k) * step, power);
+        }
+#endif
+        return total;
+    }
+
+    void pack_attended(Window w) const {
+#if defined(VSFDAT_PAIRS)
+        for (int i = 0; i < inner() / 2; ++i)
+            for (int x = 0; x < queries(); x += kLanes) {
+                const float* first = w.attended + size_t(2 * i) * queries() + x;
+                store(w.attended + size_t(i) * queries() + x, pair(load<Vec>(first), load<Vec>(first + queries())));
+            }
+#else
+        (void)w;
+#endif
+    }
+
+    void write(Frame frame, Output out, const float* sums, const float* bias, int top, int left) const {
+        const int bottom = std::min(top + window_, out.stop), columns = std::min(window_, frame.w - left);
+        for (int y = top; y < bottom; ++y, sums += size_t(window_) * padded(channels_)) {
+            const size_t at = (size_t(y) * frame.w + left) * channels_;
+            store_sum(frame.data + at, sums, padded(channels_), bias, columns, channels_, out.data + at);
+        }
+    }
+
+    static constexpr float kLog2E = 1.44269504f;
+
+    Norm norm_;
+    Depthwise conv_;
+    int channels_, heads_, window_;
+    Packed qkv_memory_;
+    Matrix qkv_;
+    std::vector<float> qkv_bias_, bias_;
+};
+
+}  // namespace vsfdat

@@ -34,7 +34,7 @@ def upscale(
     tile: tuple[int, int] | None = None,
     overlap: int = 16,
     num_streams: int | None = None,
-    engine: Kind = "reference",
+    engine: Kind = "exact",
 ) -> vs.VideoNode:
     """Upscale a clip with FDAT.
 
@@ -54,7 +54,8 @@ def upscale(
         overlap: Pixels that neighbouring tiles share and are blended over; at most half a tile is used.
         num_streams: Frames at a time on each device; None for 2 on CUDA, 1 elsewhere (on a CPU one frame uses all
             cores).
-        engine: "reference" runs the plain network.
+        engine: "exact" gives the whole frame's picture in strips, fast and in little memory; "reference" runs the plain
+            network, to compare with.
 
     Returns:
         RGBH where `clip` is RGBH, else RGBS (or GRAYH and GRAYS, from a gray clip and a network of one channel),

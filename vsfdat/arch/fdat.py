@@ -123,7 +123,7 @@ class SimplifiedDATBlock(nn.Module):
         dim = config.embed_dim
         self.block_type = block_type
         self.n1, self.n2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.attn: nn.Module
+        self.attn: FastSpatialWindowAttention | FastChannelAttention
         if block_type == "spatial":
             self.attn = FastSpatialWindowAttention(dim, config.window_size, config.num_heads, config.qkv_bias)
         else:
@@ -204,12 +204,12 @@ class FDAT(nn.Module):
         """
         h, w = x.shape[-2:]
         scale = self.config.scale
-        shallow = self.conv_first(_pad_to_multiple(x, self.config.unshuffle))
+        shallow = self.conv_first(pad_to_multiple(x, self.config.unshuffle))
         deep = self.conv_after(self.groups(shallow))
         return self.upsampler(deep + shallow)[..., : h * scale, : w * scale]
 
 
-def _pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
+def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
     """Pad right and bottom by reflection, or by repetition where the picture has too few pixels to reflect."""
     h, w = x.shape[-2:]
     pad_h, pad_w = -h % multiple, -w % multiple

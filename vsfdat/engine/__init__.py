@@ -8,12 +8,12 @@ from torch import Tensor
 
 from vsfdat.arch import FDAT
 
-from . import reference
+from . import reference, runner
 from .device import DTYPES, Precision, choose_precision, find_devices
 
 __all__ = ["KINDS", "Engine", "EngineFactory", "Kind", "Precision", "build", "choose_precision", "find_devices"]
 
-Kind = Literal["reference"]
+Kind = Literal["exact", "reference"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
@@ -42,14 +42,14 @@ class Engine(Protocol):
 EngineFactory = Callable[[], Engine]
 
 
-def build(module: FDAT, *, device: torch.device, precision: Precision, kind: Kind = "reference") -> EngineFactory:
+def build(module: FDAT, *, device: torch.device, precision: Precision, kind: Kind = "exact") -> EngineFactory:
     """Prepare a network for a device.
 
     Args:
         module: The network; it is copied, not changed.
         device: Where it will run.
         precision: What it computes in; frames are fp32 on both sides all the same.
-        kind: "reference" for the plain module.
+        kind: "exact" for the whole frame's picture in strips, on folded weights; "reference" for the plain module.
 
     Returns:
         A factory to call once a slot.
@@ -57,6 +57,8 @@ def build(module: FDAT, *, device: torch.device, precision: Precision, kind: Kin
     Raises:
         ValueError: There is no such kind.
     """
+    if kind == "exact":
+        return runner.build(module, device, DTYPES[precision])
     if kind == "reference":
         return reference.build(module, device, DTYPES[precision])
     raise ValueError(f"engine must be one of {', '.join(KINDS)}, passed {kind!r}")

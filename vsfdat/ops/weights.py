@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+# The rows of a map that an op makes: first, and one past the last. The first is a multiple of the window.
+Rows = tuple[int, int]
+
 
 @dataclass(frozen=True)
 class Norm:
@@ -67,3 +70,11 @@ class FfnWeights:
     fc1: Tensor
     conv: Tensor
     fc2: Tensor
+
+
+@dataclass(frozen=True)
+class ConvWeights:
+    """A 3×3 convolution: `weight` [C_out, C_in, 3, 3] and `bias` [C_out]."""
+
+    weight: Tensor
+    bias: Tensor | None

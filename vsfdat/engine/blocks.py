@@ -1,0 +1,152 @@
+"""The two kinds of block on folded weights: a reduce pass over strips gathers a sum, an apply pass uses it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vsfdat.arch.fdat import FastChannelAttention, FastSpatialWindowAttention, SimplifiedDATBlock
+from vsfdat.ops import Ops, PackingOps
+from vsfdat.ops.weights import ChannelWeights, FfnWeights, Norm, Rows, SpatialWeights
+
+from . import fold
+
+
+@dataclass(frozen=True)
+class SpatialBlock:
+    """A spatial block's first half: its convolution branch's mean gates the attention's projection."""
+
+    weights: Any
+    squeeze: Tensor
+    excite: Tensor
+    projection: Tensor
+    projection_bias: Tensor
+
+    def __call__(self, ops: Ops, x: Tensor, out: Tensor, strips: Sequence[Rows]) -> None:
+        """Two maps [H, W, C]; `out` is written."""
+        exact = self.projection.dtype
+        total = _total([ops.spatial_reduce(x, self.weights, rows) for rows in strips], exact)
+        gate = fold.channel_gate(total / (x.shape[0] * x.shape[1]), self.squeeze, self.excite)
+        weight, bias = fold.gate_into_projection(gate, self.projection, self.projection_bias)
+        weight, bias = weight.to(x.dtype), bias.to(x.dtype)
+        for rows in strips:
+            ops.spatial_apply(x, out, self.weights, weight, bias, rows)
+
+
+@dataclass(frozen=True)
+class ChannelBlock:
+    """A channel block's first half: its attention over the frame is one matrix, known after the reduce pass."""
+
+    weights: Any
+    qkv: Tensor
+    qkv_bias: Tensor | None
+    temperature: Tensor
+    projection: Tensor
+    projection_bias: Tensor
+
+    def __call__(self, ops: Ops, x: Tensor, out: Tensor, strips: Sequence[Rows]) -> None:
+        """Two maps [H, W, C]; `out` is written."""
+        exact = self.projection.dtype
+        grams, sums = zip(*(ops.channel_reduce(x, self.weights, rows) for rows in strips), strict=True)
+        matrix, bias = fold.channel_attention_into_matrix(
+            _total(grams, exact), _total(sums, exact), x.shape[0] * x.shape[1],
+            self.qkv, self.qkv_bias, self.temperature, self.projection, self.projection_bias,
+        )  # fmt: skip
+        matrix, bias = matrix.to(x.dtype), bias.to(x.dtype)
+        for rows in strips:
+            ops.channel_apply(x, out, self.weights, matrix, bias, rows)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A whole block: attention and convolution, then the FFN."""
+
+    attend: SpatialBlock | ChannelBlock
+    ffn: Any
+
+    def feed_forward(self, ops: Ops, x: Tensor, out: Tensor, strips: Sequence[Rows]) -> None:
+        """Two maps [H, W, C]; `out` is written."""
+        for rows in strips:
+            ops.ffn(x, out, self.ffn, rows)
+
+
+def _total(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+    return torch.stack(tuple(parts)).sum(dim=0, dtype=dtype)
+
+
+def fold_block(block: SimplifiedDATBlock, ops: PackingOps, device: torch.device, dtype: torch.dtype) -> Block:
+    """Fold and pack a block's weights, once a model.
+
+    Args:
+        block: In fp32 on the CPU; it is not changed.
+        ops: Who will run it.
+        device: Where.
+        dtype: What maps are made of. What is folded anew for each frame stays in float64, where the device has it.
+    """
+
+    def cast(name: str) -> Tensor:
+        return block.get_parameter(name).detach().to(device, dtype)
+
+    ffn = FfnWeights(
+        norm=Norm(cast("n2.weight"), cast("n2.bias")),
+        fc1=cast("ffn.fc1.weight"),
+        conv=cast("ffn.smix.weight").squeeze(1),
+        fc2=cast("ffn.fc2.weight"),
+    )
+    fold_attention = _fold_spatial if block.block_type == "spatial" else _fold_channel
+    return Block(fold_attention(block, ops, device, dtype), ops.pack_ffn(ffn))
+
+
+def _fold_spatial(block: SimplifiedDATBlock, ops: PackingOps, device: torch.device, dtype: torch.dtype) -> SpatialBlock:
+    attention = block.attn
+    assert isinstance(attention, FastSpatialWindowAttention)
+
+    def cast(tensor: Tensor) -> Tensor:
+        return tensor.detach().to(device, dtype)
+
+    head_dim = attention.qkv.in_features // attention.num_heads
+    qkv_bias = attention.qkv.bias
+    weights = SpatialWeights(
+        norm=Norm(cast(block.n1.weight), cast(block.n1.bias)),
+        qkv=cast(fold.scale_into_q(attention.qkv.weight, head_dim)),
+        qkv_bias=None if qkv_bias is None else cast(fold.scale_into_q(qkv_bias, head_dim)),
+        bias=cast(attention.bias),
+        conv=cast(block.get_parameter("conv.0.weight").squeeze(1)),
+        window=attention.window_size,
+    )
+    return SpatialBlock(
+        ops.pack_spatial(weights),
+        squeeze=_exact(block.get_parameter("inter.cg.1.weight").flatten(1), device),
+        excite=_exact(block.get_parameter("inter.cg.3.weight").flatten(1), device),
+        projection=_exact(attention.proj.weight, device),
+        projection_bias=_exact(attention.proj.bias, device),
+    )
+
+
+def _fold_channel(block: SimplifiedDATBlock, ops: PackingOps, device: torch.device, dtype: torch.dtype) -> ChannelBlock:
+    attention = block.attn
+    assert isinstance(attention, FastChannelAttention)
+
+    def cast(tensor: Tensor) -> Tensor:
+        return tensor.detach().to(device, dtype)
+
+    weights = ChannelWeights(
+        norm=Norm(cast(block.n1.weight), cast(block.n1.bias)),
+        conv=cast(block.get_parameter("conv.0.weight").squeeze(1)),
+        gate=cast(block.get_parameter("inter.sg.0.weight").flatten()),
+    )
+    qkv_bias = attention.qkv.bias
+    return ChannelBlock(
+        ops.pack_channel(weights),
+        qkv=_exact(attention.qkv.weight, device),
+        qkv_bias=None if qkv_bias is None else _exact(qkv_bias, device),
+        temperature=_exact(attention.temp.flatten(), device),
+        projection=_exact(attention.proj.weight, device),
+        projection_bias=_exact(attention.proj.bias, device),
+    )
+
+
+def _exact(tensor: Tensor, device: torch.device) -> Tensor:
+    return tensor.detach().to(device, torch.float32 if device.type == "mps" else torch.float64)

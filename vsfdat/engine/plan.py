@@ -1,0 +1,112 @@
+"""How a frame fits into memory: integers only."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from vsfdat.arch import FDATConfig
+
+# Strips of about this many pixels keep a block's intermediate results in a processor's cache.
+_CACHED_PIXELS = 8192
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to cut and where to keep what is between the blocks.
+
+    Args:
+        rows: Feature rows of a strip, a multiple of the window.
+        host_maps: Whether feature maps stay in host memory, and only strips of them on the device.
+    """
+
+    rows: int
+    host_maps: bool = False
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What a frame takes, before any of it is allocated.
+
+    Args:
+        config: The network's.
+        height: Of the frame, in pixels.
+        width: Of the frame, in pixels.
+        itemsize: Bytes of a feature.
+    """
+
+    config: FDATConfig
+    height: int
+    width: int
+    itemsize: int
+
+    @property
+    def feature_rows(self) -> int:
+        """Rows of a feature map."""
+        return -(-self.height // self.config.unshuffle)
+
+    @property
+    def feature_columns(self) -> int:
+        """Columns of a feature map."""
+        return -(-self.width // self.config.unshuffle)
+
+    @property
+    def map_bytes(self) -> int:
+        """One feature map."""
+        return self.feature_rows * self.feature_columns * self.config.embed_dim * self.itemsize
+
+    def strip_bytes(self, rows: int) -> int:
+        """The intermediate results of one strip: the larger of a spatial block's and the head's."""
+        config = self.config
+        pixels = min(rows + 2, self.feature_rows) * self.feature_columns
+        # The norm, q, k, v and their windowed copy, the branch, the result; attention's weights, raw and softmaxed.
+        attention = 11 * config.embed_dim + 2 * config.num_heads * config.window_size**2
+        feed_forward = 2 * config.embed_dim + 3 * config.ffn_dim
+        # The head's widest layer is at most its last but one resolution at mid_dim, in and out.
+        head = 2 * config.mid_dim * config.head_scale**2 if config.upsampler_type != "transpose+conv" else 0
+        return pixels * max(attention, feed_forward, head) * self.itemsize
+
+    def device_bytes(self, plan: Plan) -> int:
+        """All that is on the device at the peak, weights aside."""
+        config = self.config
+        frame = config.num_in_ch * self.height * self.width * (4 + self.itemsize)
+        picture = config.num_out_ch * self.height * self.width * config.scale**2 * (4 + self.itemsize)
+        maps = 0 if plan.host_maps else map_count(config) * self.map_bytes
+        return frame + picture + maps + self.strip_bytes(plan.rows)
+
+
+def map_count(config: FDATConfig) -> int:
+    """Maps alive at once: the shallow one, the group's first, and two for a block to read and to write."""
+    return 3 if config.num_groups == 1 else 4
+
+
+def for_cache(demand: Demand) -> Plan:
+    """Plan for a processor: strips as tall as its cache likes them."""
+    window = demand.config.window_size
+    rows = max(_CACHED_PIXELS // demand.feature_columns // window, 1) * window
+    return Plan(min(rows, _whole(demand)))
+
+
+def for_memory(demand: Demand, free_bytes: int) -> Plan:
+    """Plan for a device of its own memory: as few strips as fit."""
+    window = demand.config.window_size
+    ladder = _ladder(Plan(_whole(demand)), window)
+    return next((plan for plan in ladder if demand.device_bytes(plan) <= free_bytes), Plan(window, host_maps=True))
+
+
+def smaller(plan: Plan, window: int) -> Plan | None:
+    """Step down after running out of memory: half the strip, then maps in host memory; None when all is tried."""
+    _, *rest = _ladder(plan, window)
+    return rest[0] if rest else None
+
+
+def _whole(demand: Demand) -> int:
+    window = demand.config.window_size
+    return -(-demand.feature_rows // window) * window
+
+
+def _ladder(plan: Plan, window: int) -> Iterator[Plan]:
+    """List a plan and all smaller ones, the largest first."""
+    yield plan
+    if plan.rows > window:
+        yield from _ladder(replace(plan, rows=-(-plan.rows // 2 // window) * window), window)
+    elif not plan.host_maps:
+        yield replace(plan, host_maps=True)

@@ -1,0 +1,227 @@
+"""The exact engine: the whole frame's picture, strip by strip, on folded weights."""
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vsfdat.arch import FDAT, FDATConfig
+from vsfdat.arch.fdat import SimplifiedDATBlock, pad_to_multiple
+from vsfdat.notices import Once
+from vsfdat.ops import Backend, Ops, choose
+from vsfdat.ops.weights import Rows
+
+from . import plan as planning
+from .blocks import Block, fold_block
+from .head import Head
+from .host_maps import OnHost
+from .strips import cut
+
+_log = logging.getLogger(__name__)
+# Of what the device says is free; the rest is for its libraries and for other programs.
+_SHARE = 0.9
+
+
+@dataclass(frozen=True)
+class Network:
+    """A folded network, shared by the engines of all slots."""
+
+    config: FDATConfig
+    device: torch.device
+    dtype: torch.dtype
+    backend: Backend
+    first: Any
+    groups: list[tuple[list[Block], Any]]
+    after: Any
+    head: Head
+
+
+def fold_network(module: FDAT, device: torch.device, dtype: torch.dtype, backend: Backend) -> Network:
+    """Fold and pack a network's weights for a device and a backend; the module is not changed."""
+
+    def pack(name: str) -> Any:
+        conv = module.get_submodule(name)
+        bias = None if conv.bias is None else conv.get_parameter("bias").detach().to(device, dtype)
+        return backend.ops.pack_conv(conv.get_parameter("weight").detach().to(device, dtype), bias)
+
+    return Network(
+        config=module.config,
+        device=device,
+        dtype=dtype,
+        backend=backend,
+        first=pack("conv_first.1" if module.config.unshuffle > 1 else "conv_first"),
+        groups=[
+            ([fold_block(block, backend.ops, device, dtype) for block in _blocks(module, i)], pack(f"groups.{i}.conv"))
+            for i in range(module.config.num_groups)
+        ],
+        after=pack("conv_after"),
+        head=Head(module.upsampler, device, dtype, backend.ops),
+    )
+
+
+def _blocks(module: FDAT, group: int) -> list[SimplifiedDATBlock]:
+    blocks = module.get_submodule(f"groups.{group}.blocks").children()
+    return [block for block in blocks if isinstance(block, SimplifiedDATBlock)]
+
+
+class ExactEngine:
+    """Run a folded network on one frame at a time, in maps that are allocated once and kept.
+
+    Args:
+        network: The weights, shared.
+        plan: How to cut; None to choose from the first frame's size and the free memory.
+        once: Shared by the slots of a clip, so that the log says things once.
+    """
+
+    def __init__(self, network: Network, plan: planning.Plan | None, once: Once) -> None:
+        self._network = network
+        self._plan = plan
+        self._once = once
+        self._maps: list[Tensor] = []
+
+    @property
+    def device(self) -> torch.device:
+        """Where pictures come from and go to."""
+        return self._network.device
+
+    @property
+    def scale(self) -> int:
+        """Output size over input size, per axis."""
+        return self._network.config.scale
+
+    def __call__(self, frame: Tensor) -> Tensor:
+        """[C_in, H, W] fp32 in [0, 1] -> [C_out, H·scale, W·scale] fp32, not clamped.
+
+        Raises:
+            torch.OutOfMemoryError: The frame does not fit in the smallest strips, with its maps in host memory.
+        """
+        if self._plan is None:
+            self._plan = self._choose_plan(frame)
+        while True:
+            try:
+                with torch.inference_mode():
+                    return self._run(frame, self._plan)
+            except torch.OutOfMemoryError:
+                self._plan = self._step_down(self._plan)
+
+    def _choose_plan(self, frame: Tensor) -> planning.Plan:
+        network = self._network
+        demand = planning.Demand(network.config, frame.shape[1], frame.shape[2], network.dtype.itemsize)
+        if network.device.type == "cpu":
+            plan = planning.for_cache(demand)
+        else:
+            plan = planning.for_memory(demand, int(_SHARE * _free_bytes(network.device)))
+        _log.info("%s takes about %d MiB a slot", plan, demand.device_bytes(plan) >> 20)
+        return plan
+
+    def _step_down(self, plan: planning.Plan) -> planning.Plan:
+        """Give all memory back and choose a smaller plan, or raise again what is being handled."""
+        self._maps = []
+        if self.device.type != "cpu":
+            torch.accelerator.empty_cache()
+        lower = planning.smaller(plan, self._network.config.window_size)
+        if lower is None:
+            raise
+        where = " and feature maps in host memory" if lower.host_maps else ""
+        self._once.warning("The device is out of memory; going on with strips of %d rows%s.", lower.rows, where)
+        return lower
+
+    def _run(self, frame: Tensor, plan: planning.Plan) -> Tensor:
+        network = self._network
+        pixels = self._unshuffled(frame)
+        height = pixels.shape[0]
+        ops: Ops = network.backend.ops
+        if plan.host_maps:
+            ops = OnHost(ops, network.device, network.config.window_size)
+        whole = network.backend.cuts_itself and not plan.host_maps
+        strips = [strip.core for strip in cut(height, height if whole else plan.rows)]
+
+        features = self._features(ops, pixels, strips, self._workspace(height, pixels.shape[1], plan))
+        scale = network.config.scale
+        picture = frame.new_empty(network.config.num_out_ch, frame.shape[1] * scale, frame.shape[2] * scale)
+        network.head(ops, features, picture, strips, plan.rows)
+        return picture
+
+    def _features(self, ops: Ops, pixels: Tensor, strips: Sequence[Rows], free: list[Tensor]) -> Tensor:
+        """[h, w, C_in·u²] -> [h, w, C], one of the free maps: all that comes before the head."""
+        network = self._network
+        x = shallow = free.pop()
+        convolve(ops, pixels, shallow, network.first, None, strips)
+        for blocks, conv in network.groups:
+            group_input = x
+            for block in blocks:
+                attended = free.pop()
+                block.attend(ops, x, attended, strips)
+                if x is not group_input:
+                    free.append(x)
+                x = free.pop()
+                block.feed_forward(ops, attended, x, strips)
+                free.append(attended)
+            out = free.pop() if group_input is shallow else group_input
+            convolve(ops, x, out, conv, group_input, strips)
+            free.append(x)
+            x = out
+        convolve(ops, x, shallow, network.after, shallow, strips)
+        return shallow
+
+    def _unshuffled(self, frame: Tensor) -> Tensor:
+        """[C_in, H, W] fp32 -> [h, w, C_in·u²] in the network's precision, padded as the network pads."""
+        unshuffle = self._network.config.unshuffle
+        padded = pad_to_multiple(frame.unsqueeze(0), unshuffle)
+        pixels = F.pixel_unshuffle(padded, unshuffle)[0].permute(1, 2, 0)
+        return pixels.to(self._network.dtype, memory_format=torch.contiguous_format)
+
+    def _workspace(self, height: int, width: int, plan: planning.Plan) -> list[Tensor]:
+        """Give the slot's maps, allocated anew only where the frame's size has changed."""
+        network = self._network
+        shape = torch.Size((height, width, network.config.embed_dim))
+        if not self._maps or self._maps[0].shape != shape:
+            self._maps = []
+            device = "cpu" if plan.host_maps else network.device
+            pinned = plan.host_maps and network.device.type == "cuda"
+            count = planning.map_count(network.config)
+            self._maps = [
+                torch.empty(shape, dtype=network.dtype, device=device, pin_memory=pinned) for _ in range(count)
+            ]
+        return list(self._maps)
+
+
+def convolve(ops: Ops, x: Tensor, out: Tensor, weights: Any, residual: Tensor | None, strips: Sequence[Rows]) -> None:
+    """Convolve a map strip by strip."""
+    for rows in strips:
+        ops.conv3x3(x, out, weights, residual, rows)
+
+
+def build(
+    module: FDAT,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    backend: Backend | None = None,
+    plan: planning.Plan | None = None,
+) -> Callable[[], ExactEngine]:
+    """Fold a network for a device, once for all of the engines that the result gives.
+
+    Args:
+        module: The network, in fp32 on the CPU; it is not changed.
+        device: Where it will run.
+        dtype: What it computes in.
+        backend: Who computes; None for the fastest here.
+        plan: How to cut; None to choose from the first frame.
+    """
+    network = fold_network(module, device, dtype, backend or choose(device, dtype))
+    once = Once(_log)
+    return lambda: ExactEngine(network, plan, once)
+
+
+def _free_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    # Other accelerators do not tell; running out of memory will.
+    return sys.maxsize

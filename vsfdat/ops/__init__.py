@@ -1,0 +1,74 @@
+"""What the engine computes with: every op under one name and one signature, in plain torch and in kernels."""
+
+import logging
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from . import native, reference, triton
+from .weights import ChannelWeights, FfnWeights, Rows, SpatialWeights
+
+__all__ = ["REFERENCE", "Backend", "Ops", "PackingOps", "choose"]
+
+_log = logging.getLogger(__name__)
+
+
+class Ops(Protocol):
+    """The vocabulary; `reference` says what each op computes. Packed weights are the backend's own records."""
+
+    def spatial_reduce(self, x: Tensor, weights: Any, rows: Rows, /) -> Tensor: ...  # noqa: D102
+    def spatial_apply(  # noqa: D102
+        self, x: Tensor, out: Tensor, weights: Any, projection: Tensor, projection_bias: Tensor, rows: Rows, /
+    ) -> None: ...
+    def channel_reduce(self, x: Tensor, weights: Any, rows: Rows, /) -> tuple[Tensor, Tensor]: ...  # noqa: D102
+    def channel_apply(  # noqa: D102
+        self, x: Tensor, out: Tensor, weights: Any, matrix: Tensor, bias: Tensor, rows: Rows, /
+    ) -> None: ...
+    def ffn(self, x: Tensor, out: Tensor, weights: Any, rows: Rows, /) -> None: ...  # noqa: D102
+    def conv3x3(  # noqa: D102
+        self, x: Tensor, out: Tensor, weights: Any, residual: Tensor | None, rows: Rows, /
+    ) -> None: ...
+
+
+class PackingOps(Ops, Protocol):
+    """The vocabulary of a backend: before an op can use weights, its `pack` lays them out, once a model."""
+
+    def pack_spatial(self, weights: SpatialWeights, /) -> Any: ...  # noqa: D102
+    def pack_channel(self, weights: ChannelWeights, /) -> Any: ...  # noqa: D102
+    def pack_ffn(self, weights: FfnWeights, /) -> Any: ...  # noqa: D102
+    def pack_conv(self, weight: Tensor, bias: Tensor | None, /) -> Any: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One implementation of the ops.
+
+    Args:
+        name: For logs and benchmarks.
+        ops: The implementation.
+        cuts_itself: Whether an op goes through a whole map in pieces of its own; else the engine cuts strips for it.
+    """
+
+    name: str
+    ops: PackingOps
+    cuts_itself: bool
+
+
+REFERENCE = Backend("torch", reference, cuts_itself=False)
+
+
+def choose(device: torch.device, dtype: torch.dtype) -> Backend:
+    """Choose the fastest implementation that runs here; once, when an engine is built."""
+    if device.type == "cuda":
+        usable, reason = triton.available(device)
+        if usable:
+            return Backend("triton", triton, cuts_itself=True)
+        _log.info("The Triton kernels are not used: %s", reason)
+    if device.type == "cpu":
+        obstacle = native.why_not(dtype)
+        if obstacle is None:
+            return Backend("native", native, cuts_itself=True)
+        _log.warning("The C++ kernels are not used, and upscaling is slower for it: %s", obstacle)
+    return REFERENCE

@@ -65,10 +65,12 @@ def _sort_out(clip: vs.VideoNode, once: Once) -> Callable[[int, vs.VideoFrame], 
     def selector(n: int, f: vs.VideoFrame) -> vs.VideoFrame:  # noqa: ARG001 (ModifyFrame's parameters)
         frame = f.copy()
         matrix = frame.props.get("_Matrix", vs.MATRIX_UNSPECIFIED)
-        if family != vs.YUV:
-            # resize refuses a YUV matrix on RGB, as ShufflePlanes leaves it, and the RGB matrix on gray.
-            frame.props["_Matrix"] = vs.MATRIX_RGB if family == vs.RGB else vs.MATRIX_UNSPECIFIED
-        elif matrix in _NO_MATRIX:
+        # resize refuses a YUV matrix on RGB, as ShufflePlanes leaves it, and the RGB matrix on gray.
+        if family == vs.RGB:
+            frame.props["_Matrix"] = vs.MATRIX_RGB
+        elif family == vs.GRAY and matrix == vs.MATRIX_RGB:
+            frame.props["_Matrix"] = vs.MATRIX_UNSPECIFIED
+        elif family == vs.YUV and matrix in _NO_MATRIX:
             frame.props["_Matrix"] = guess
             once.warning(
                 "The clip does not say which YUV matrix it has; taken as %s for %dx%d. "

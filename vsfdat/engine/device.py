@@ -20,7 +20,7 @@ def find_devices(wanted: str | Sequence[str]) -> list[torch.device]:
     Raises:
         ValueError: A name means nothing to torch, or no such device is there.
     """
-    names = [wanted] if isinstance(wanted, str) else list(wanted)
+    names = list(wanted) if isinstance(wanted, list | tuple) else [wanted]
     if not names or not all(isinstance(name, str) for name in names):
         raise ValueError(f"device must be a name or a list of names, passed {wanted!r}")
     return [_find(name) for name in names]

@@ -1,0 +1,79 @@
+"""Load a script 20 times as a previewer does: one process, the modules kept, a fresh core each time.
+
+Prints a line a load: threads, tensors, objects since the first load, resident megabytes. Every second load abandons
+frames that it asked for.
+"""
+
+import gc
+import threading
+from pathlib import Path
+
+import torch
+import vapoursynth as vs
+
+import vsfdat
+from vsfdat.arch import FDAT
+
+
+class Previewer(vs.EnvironmentPolicy):
+    def on_policy_registered(self, api):
+        self.api, self.current = api, None
+
+    def on_policy_cleared(self):
+        self.current = None
+
+    def get_current_environment(self):
+        return self.current
+
+    def set_environment(self, environment):
+        before, self.current = self.current, environment
+        return before
+
+
+class Padded(FDAT):
+    """A tiny network with 48 MB of weights that nobody uses, so that a leak of it shows."""
+
+    def __init__(self):
+        super().__init__(scale=2, embed_dim=8, num_heads=2, num_groups=1, depth_per_group=1, mid_dim=8)
+        self.ballast = torch.nn.Parameter(torch.ones(12, 1024, 1024))
+
+
+def load(module, patient):
+    source = vs.core.std.BlankClip(format=vs.YUV420P8, width=32, height=24, length=100, keep=True)
+    clip = vsfdat.upscale(source.std.SetFrameProps(_Matrix=1), module, num_streams=2, device="cpu", engine="reference")
+    clip.set_output()
+    futures = [clip.get_frame_async(n) for n in range(6)]
+    clip.get_frame(0).close()
+    if patient:
+        for future in futures:
+            future.result().close()
+
+
+def count_tensors():
+    return sum(type(thing) is torch.Tensor or type(thing) is torch.nn.Parameter for thing in gc.get_objects())
+
+
+def resident_megabytes():
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096 >> 20
+
+
+def main():
+    torch.manual_seed(0)
+    module, previewer = Padded().eval(), Previewer()
+    vs.register_policy(previewer)
+    gc.collect()
+    gc.freeze()  # what the imports brought stays, and need not be counted each time
+    for number in range(20):
+        environment = previewer.api.create_environment()
+        previewer.set_environment(environment)
+        load(module, patient=number % 2 == 0)
+        previewer.api.destroy_environment(environment)
+        previewer.set_environment(None)
+        gc.collect()
+        print(threading.active_count(), count_tensors(), len(gc.get_objects()), resident_megabytes())
+    gc.unfreeze()
+
+
+if __name__ == "__main__":
+    main()

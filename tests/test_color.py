@@ -1,0 +1,215 @@
+"""Colours, told to the digit: an engine that repeats pixels stands in for the network."""
+
+import logging
+from itertools import product
+
+import numpy as np
+import pytest
+import vapoursynth as vs
+
+from tests.stand_ins import picture_clip, pixels
+from vsfdat.color import describe_output, guess_matrix, network_format, to_network
+
+core = vs.core
+
+SUBSAMPLINGS = {"410": (2, 2), "411": (2, 0), "420": (1, 1), "422": (1, 0), "440": (0, 1), "444": (0, 0)}
+DEPTHS = [(vs.INTEGER, bits) for bits in (8, 9, 10, 12, 14, 16)] + [(vs.FLOAT, 16), (vs.FLOAT, 32)]
+KR_KB = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
+
+
+def converted(clip: vs.VideoNode, channels: int = 3) -> vs.VideoNode:
+    return to_network(clip, network_format(clip, channels))
+
+
+def flat(form: int, color: list[float], width: int = 32, height: int = 16, **props: int) -> vs.VideoNode:
+    return core.std.BlankClip(format=form, color=color, width=width, height=height, length=2).std.SetFrameProps(**props)
+
+
+def rgb_by_hand(yuv: tuple[float, float, float], matrix: int) -> np.ndarray:
+    """Turn Y in [0, 1] and U, V in [-0.5, 0.5] into RGB, from ITU-T H.273's coefficients."""
+    (y, u, v), (kr, kb) = yuv, KR_KB[matrix]
+    red, blue = y + 2 * (1 - kr) * v, y + 2 * (1 - kb) * u
+    return np.array([red, (y - kr * red - kb * blue) / (1 - kr - kb), blue])
+
+
+def numbers_of(yuv: tuple[float, float, float], bits: int, full: bool) -> list[float]:
+    """Write Y in [0, 1] and U, V in [-0.5, 0.5] as integers of some depth."""
+    y, u, v = yuv
+    if full:
+        peak = 2**bits - 1
+        return [round(y * peak), *(round(c * peak + 2 ** (bits - 1)) for c in (u, v))]
+    unit = 2 ** (bits - 8)
+    return [round((16 + 219 * y) * unit), *(round((128 + 224 * c) * unit) for c in (u, v))]
+
+
+@pytest.mark.parametrize(("sample", "bits"), DEPTHS, ids=lambda value: str(int(value)))
+@pytest.mark.parametrize("sampling", SUBSAMPLINGS)
+def test_every_yuv_format_becomes_single_rgb(sampling: str, sample: vs.SampleType, bits: int) -> None:
+    form = core.query_video_format(vs.YUV, sample, bits, *SUBSAMPLINGS[sampling])
+    yuv = (0.4, -0.1, 0.15)
+    for full in (False, True):
+        numbers = list(yuv) if sample == vs.FLOAT else numbers_of(yuv, bits, full)
+        clip = converted(flat(form.id, numbers, _Matrix=1, _Range=int(full)))
+        assert clip.format.id == vs.RGBS
+        frame = pixels(clip.get_frame(0))
+        step = 1e-3 if sample == vs.FLOAT else 2.0 / 2**bits  # half a step of rounding, times the largest coefficient
+        np.testing.assert_allclose(frame, np.broadcast_to(rgb_by_hand(yuv, 1)[:, None, None], frame.shape), atol=step)
+
+
+@pytest.mark.parametrize(("matrix", "full"), list(product(KR_KB, (False, True))))
+def test_matrix_and_range_are_honoured(matrix: int, full: bool) -> None:
+    yuv = (0.5, 0.2, -0.25)
+    clip = converted(flat(vs.YUV444P16, numbers_of(yuv, 16, full), _Matrix=matrix, _Range=int(full)))
+    np.testing.assert_allclose(pixels(clip.get_frame(0))[:, 3, 5], rgb_by_hand(yuv, matrix), atol=5e-5)
+
+
+def test_every_frame_is_taken_at_its_own_word() -> None:
+    yuv = (0.5, 0.2, -0.25)
+    parts = [flat(vs.YUV420P16, numbers_of(yuv, 16, False), _Matrix=matrix) for matrix in (1, 9, 6)]
+    clip = converted(core.std.Splice(parts))
+    for index, matrix in enumerate((1, 9, 6)):
+        picture = pixels(clip.get_frame(2 * index))
+        np.testing.assert_allclose(picture[:, 3, 5], rgb_by_hand(yuv, matrix), atol=5e-5)
+
+
+@pytest.mark.parametrize(("location", "offset"), [(None, 0.0), (0, 0.0), (1, 0.5)], ids=["unsaid", "left", "center"])
+def test_chroma_is_sited_by_its_location(location: int | None, offset: float) -> None:
+    """A chroma ramp is upsampled onto the line that its location says; cubics keep lines."""
+    slope, width, height = 0.004, 64, 8
+    numbers = np.zeros((3, height, width), np.float32)
+    numbers[0] = 0.5
+    numbers[2] = slope * np.arange(width)  # sample i of the subsampled plane is at luma 2·i + offset
+    props = {} if location is None else {"_ChromaLocation": location}
+    clip = converted(picture_clip(numbers, vs.YUV422PS, _Matrix=1, **props))
+    red = pixels(clip.get_frame(0))[0, 4, 8:-8]
+    expected = 0.5 + 2 * (1 - 0.2126) * slope * (np.arange(8, width - 8) - offset) / 2
+    np.testing.assert_allclose(red, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("bits", [8, 9, 10, 12, 14, 16])
+def test_integer_rgb_is_scaled_and_nothing_else(bits: int) -> None:
+    form = core.query_video_format(vs.RGB, vs.INTEGER, bits)
+    peak = 2**bits - 1
+    frame = pixels(converted(flat(form.id, [0, peak, peak // 3])).get_frame(0))
+    np.testing.assert_allclose(frame[:, 2, 2], [0, 1, (peak // 3) / peak], atol=1e-6)
+
+
+def test_limited_rgb_is_stretched() -> None:
+    frame = pixels(converted(flat(vs.RGB24, [16, 235, 126], _Range=0)).get_frame(0))
+    np.testing.assert_allclose(frame[:, 2, 2], [0, 1, 110 / 219], atol=1e-6)
+
+
+@pytest.mark.parametrize("form", [vs.GRAY8, vs.GRAY16, vs.GRAYS, vs.GRAYH])
+def test_gray_becomes_rgb_for_a_network_of_three_channels(form: vs.PresetVideoFormat) -> None:
+    numbers = {vs.GRAY8: [126], vs.GRAY16: [126 * 256]}.get(form, [110 / 219])
+    clip = converted(flat(form, numbers))
+    assert clip.format.id == vs.RGBS
+    np.testing.assert_allclose(pixels(clip.get_frame(0))[:, 2, 2], [110 / 219] * 3, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("form", "channels", "expected"),
+    [
+        (vs.RGBH, 3, vs.RGBH),
+        (vs.RGBS, 3, vs.RGBS),
+        (vs.RGB24, 3, vs.RGBS),
+        (vs.YUV444PH, 3, vs.RGBS),
+        (vs.GRAYH, 3, vs.RGBS),
+        (vs.GRAY8, 1, vs.GRAYS),
+        (vs.GRAYH, 1, vs.GRAYH),
+        (vs.YUV420P8, 1, vs.RGBS),
+        (vs.RGBH, 1, vs.RGBH),
+    ],
+)
+def test_half_stays_half_and_all_else_is_single(
+    form: vs.PresetVideoFormat, channels: int, expected: vs.PresetVideoFormat
+) -> None:
+    clip = core.std.BlankClip(format=form, length=1)
+    assert network_format(clip, channels).id == expected
+    assert converted(clip, channels).format.id == expected
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "matrix"),
+    [(640, 480, 6), (720, 576, 6), (720, 578, 1), (1280, 536, 1), (1920, 1080, 1), (3840, 2160, 1)],
+)
+def test_a_missing_matrix_is_guessed_by_size(width: int, height: int, matrix: int) -> None:
+    assert guess_matrix(width, height) == matrix
+
+
+@pytest.mark.parametrize("says", [{}, {"_Matrix": 2}, {"_Matrix": 0}, {"_Matrix": 3}], ids=str)
+def test_a_guess_is_said_once(says: dict[str, int], caplog: pytest.LogCaptureFixture) -> None:
+    yuv = (0.5, 0.2, -0.25)
+    clip = converted(flat(vs.YUV420P16, numbers_of(yuv, 16, False), width=1280, height=20, **says))
+    with caplog.at_level(logging.WARNING):
+        frames = [clip.get_frame(n) for n in (1, 0)]
+    np.testing.assert_allclose(pixels(frames[0])[:, 3, 5], rgb_by_hand(yuv, 1), atol=5e-5)
+    assert [record.getMessage() for record in caplog.records] == [
+        "The clip does not say which YUV matrix it has; taken as BT.709 for 1280x20. "
+        "Say otherwise with clip.std.SetFrameProps(_Matrix=...), as in vs.MATRIX_BT709."
+    ]
+
+
+def test_nothing_is_said_where_nothing_is_guessed(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        for clip in (flat(vs.YUV420P8, [100, 100, 100], _Matrix=1), flat(vs.RGB24, [1, 2, 3]), flat(vs.GRAY8, [9])):
+            converted(clip).get_frame(0)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(("form", "matrix"), [(vs.RGB24, 1), (vs.RGBS, 1), (vs.GRAY8, 0)])
+def test_a_matrix_that_cannot_be_is_ignored(form: vs.PresetVideoFormat, matrix: int) -> None:
+    clip = core.std.BlankClip(format=form, width=8, height=8, length=1).std.SetFrameProps(_Matrix=matrix)
+    assert converted(clip).get_frame(0).props["_Matrix"] == vs.MATRIX_RGB
+
+
+def test_gray_keeps_its_matrix_where_it_stays_gray() -> None:
+    frame = converted(flat(vs.GRAY8, [126], _Matrix=9), channels=1).get_frame(0)
+    assert frame.props["_Matrix"] == 9
+    np.testing.assert_allclose(np.asarray(frame[0])[2, 2], 110 / 219, atol=1e-6)
+
+
+@pytest.mark.parametrize("field", [1, 2])
+@pytest.mark.parametrize("height", [16, 18])
+def test_interlaced_frames_are_said_once_and_taken_whole(
+    field: int, height: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    clip = converted(flat(vs.YUV420P8, [100, 90, 170], height=height, _Matrix=1, _FieldBased=field))
+    with caplog.at_level(logging.WARNING):
+        frames = [clip.get_frame(n) for n in range(2)]
+    assert all(frame.props["_FieldBased"] == vs.FIELD_PROGRESSIVE for frame in frames)
+    assert [record.getMessage() for record in caplog.records] == [
+        "The clip is marked interlaced and is upscaled as if it were progressive. Deinterlace it first, or "
+        "drop the mark with clip.std.SetFieldBased(0) if its pictures are whole."
+    ]
+
+
+def properties_out(clip: vs.VideoNode) -> dict[str, object]:
+    frame = core.create_video_frame(core.get_video_format(vs.RGBS), 4, 4)
+    describe_output(frame, converted(clip).get_frame(0).props)
+    return dict(frame.props)
+
+
+def test_hdr_stays_hdr_and_what_nobody_knows_is_kept() -> None:
+    clip = flat(
+        vs.YUV420P10, [400, 500, 600], _Matrix=9, _Transfer=16, _Primaries=9, _Range=0, _ChromaLocation=2,
+        _SARNum=4, _SARDen=3, _DurationNum=1001, _DurationDen=24000, MasteringDisplayMaxLuminance=1000, anything=7,
+    )  # fmt: skip
+    assert properties_out(clip) == {
+        "_Matrix": 0, "_Transfer": 16, "_Primaries": 9, "_Range": 1, "_SARNum": 4, "_SARDen": 3,
+        "_DurationNum": 1001, "_DurationDen": 24000, "MasteringDisplayMaxLuminance": 1000, "anything": 7,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("form", [vs.RGB24, vs.RGBS, vs.RGBH])
+def test_rgb_leaves_full_and_without_chroma(form: vs.PresetVideoFormat) -> None:
+    clip = core.std.BlankClip(format=form, width=8, height=8, length=1)
+    props = properties_out(clip.std.SetFrameProps(_Range=0, _ChromaLocation=0, _Matrix=1, _Transfer=13))
+    assert (props["_Range"], props["_Matrix"], props["_Transfer"]) == (1, 0, 13)
+    assert "_ChromaLocation" not in props
+
+
+def test_the_pq_curve_is_not_touched() -> None:
+    yuv = (0.6, 0.05, -0.05)
+    clip = converted(flat(vs.YUV444P16, numbers_of(yuv, 16, False), _Matrix=9, _Transfer=16, _Primaries=9))
+    np.testing.assert_allclose(pixels(clip.get_frame(0))[:, 3, 5], rgb_by_hand(yuv, 9), atol=5e-5)

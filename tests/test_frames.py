@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+import torch
+import vapoursynth as vs
+
+from tests.stand_ins import picture_clip
+from vsfdat.frames import Staging, planes
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("form", [vs.RGBS, vs.RGBH, vs.GRAYS, vs.GRAYH])
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (37, 5), (64, 3)])
+def test_there_and_back_keeps_every_pixel(form: vs.PresetVideoFormat, width: int, height: int) -> None:
+    numbers = np.random.default_rng(0).random((3, height, width), np.float32).astype(np.float16)
+    source = picture_clip(numbers, form).get_frame(0)
+    count = source.format.num_planes
+    target = vs.core.create_video_frame(source.format, width, height)
+
+    staging = Staging(CPU)
+    picture = staging.upload(planes(source))
+    assert picture.shape == (count, height, width)
+    assert picture.dtype == torch.float32
+    staging.download(picture, planes(target))
+    for plane in range(count):
+        np.testing.assert_array_equal(np.asarray(target[plane]), numbers[plane])
+
+
+def test_rows_are_further_apart_than_they_are_wide() -> None:
+    frame = vs.core.std.BlankClip(format=vs.RGBS, width=37, height=4, length=1).get_frame(0)
+    assert planes(frame)[0].strides[0] > 37 * 4  # or the tests above would say nothing about strides
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_values_are_clamped_both_ways(dtype: type) -> None:
+    source = [np.array([[-0.5, 0.25, 1.5, np.inf]], dtype)]
+    staging = Staging(CPU)
+    assert staging.upload(source).tolist() == [[[0, 0.25, 1, 1]]]
+    target = [np.zeros((1, 3), dtype)]
+    staging.download(torch.tensor([[[-7.0, 0.5, 1e9]]]), target)
+    assert target[0].tolist() == [[0, 0.5, 1]]
+
+
+def test_nan_is_not_hidden_by_the_clamp() -> None:
+    assert Staging(CPU).upload([np.array([[np.nan]], np.float32)]).isnan().all()
+
+
+def test_the_source_frame_is_never_written_to() -> None:
+    source = [np.array([[2.0]], np.float32)]
+    Staging(CPU).upload(source)
+    assert source[0][0, 0] == 2
+
+
+def test_host_memory_is_kept_from_frame_to_frame() -> None:
+    staging = Staging(CPU)
+    first, second = (staging.upload([np.full((4, 6), value, np.float32)] * 3) for value in (0.1, 0.2))
+    assert first.data_ptr() == second.data_ptr()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_cuda_goes_through_page_locked_memory() -> None:
+    cuda = torch.device("cuda:0")
+    staging = Staging(cuda)
+    numbers = np.random.default_rng(0).random((3, 31, 57), np.float32)
+    with torch.cuda.stream(torch.cuda.Stream(cuda)):
+        picture = staging.upload(list(numbers))
+        target = np.zeros_like(numbers)
+        staging.download(picture, list(target))
+    assert picture.device == cuda
+    assert all(buffer.is_pinned() for buffer in staging._buffers.values())
+    np.testing.assert_array_equal(target, numbers)

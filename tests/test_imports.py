@@ -1,0 +1,60 @@
+"""Who may import whom: DESIGN's table, held against every import statement of the package."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import vsfdat
+
+ROOT = Path(vsfdat.__file__).parent
+MAY_IMPORT = {
+    "arch": set(), "ops": set(), "frames": set(), "pipeline": set(), "errors": set(), "notices": set(),
+    "models": {"arch", "errors"},
+    "engine": {"arch", "ops", "errors", "notices"},
+    "encode": {"plugin", "color", "models", "errors", "notices"},
+    "training": {"arch", "models", "errors", "notices"},
+}  # fmt: skip
+NOT_FOR_PLUGIN = {"cli", "encode", "training"}
+HOMES = {"vapoursynth": {"plugin", "color", "encode"}, "vsutil": {"plugin", "color", "encode"}}
+OPTIONAL = {"av", "rich", "cyclopts", "bestsource", "openvino", "onnx", "onnxruntime", "matplotlib"}
+FILES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
+
+
+def area(path: Path) -> str:
+    return path.parts[0].removesuffix(".py")
+
+
+def imports(path: Path, nodes: list[ast.stmt] | None = None) -> set[str]:
+    """List what a file imports, absolute, from anywhere in it or from some statements."""
+    tree = ast.parse((ROOT / path).read_text())
+    package = ["vsfdat", *path.parts[:-1]]
+    found = set()
+    for node in ast.walk(tree) if nodes is None else nodes:
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else []
+            module = ".".join([*base, *filter(None, [node.module])])
+            found |= {f"{module}.{name.name}" for name in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.parts[0] != "__init__.py"], ids=str)
+def test_imports_follow_the_table(path: Path) -> None:
+    home, found = area(path), imports(path)
+    ours = {name.split(".")[1] for name in found if name.startswith("vsfdat.")} - {home}
+    if home in MAY_IMPORT:
+        assert ours <= MAY_IMPORT[home]
+    elif home in {"plugin", "color"}:
+        assert not ours & NOT_FOR_PLUGIN
+    packages = {name.split(".")[0] for name in found}
+    for package, homes in HOMES.items():
+        assert package not in packages or home in {*homes, "cli"}
+    assert "triton" not in packages or path.parts[:2] == ("ops", "triton")
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_optional_packages_are_imported_where_they_are_used(path: Path) -> None:
+    top_level = imports(path, ast.parse((ROOT / path).read_text()).body)
+    assert not {name.split(".")[0] for name in top_level} & OPTIONAL

@@ -1,0 +1,47 @@
+import subprocess
+import sys
+
+import pytest
+
+import vsfdat
+
+
+def test_the_public_names_are_these() -> None:
+    assert vsfdat.__all__ == ["__version__", "list_models", "load_model", "upscale"]
+    assert all(getattr(vsfdat, name) is not None for name in vsfdat.__all__)
+    assert set(vsfdat.__all__) <= set(dir(vsfdat))
+
+
+def test_no_module_bears_a_public_name() -> None:
+    assert callable(vsfdat.upscale)
+    assert callable(vsfdat.load_model)
+    assert callable(vsfdat.list_models)
+    assert vsfdat.__version__[0].isdigit()
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match=r"^module 'vsfdat' has no attribute 'upscal'$"):
+        vsfdat.upscal  # noqa: B018
+
+
+def test_importing_is_free() -> None:
+    """`import vsfdat` brings neither torch nor VapourSynth, and says nothing."""
+    script = "import sys, vsfdat; print([name for name in ('torch', 'vapoursynth', 'numpy') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_importing_everything_sets_no_global_switch() -> None:
+    script = """
+import os, torch
+def switches():
+    return (
+        dict(os.environ), torch.get_num_threads(), torch.get_default_dtype(), torch.is_grad_enabled(),
+        torch.backends.cudnn.benchmark, torch.backends.cuda.matmul.allow_tf32, torch.get_float32_matmul_precision(),
+    )
+before = switches()
+import vsfdat.plugin
+assert switches() == before
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == ""

@@ -431,6 +431,27 @@ def test_a_dropped_clip_takes_everything_with_it(engines) -> None:
     assert all(weights() is None for weights in held)
 
 
+def test_the_end_of_the_core_frees_what_a_living_clip_holds(engines, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_the_end = []
+    monkeypatch.setattr(vs, "register_on_destroy", at_the_end.append)
+    held = []
+
+    def make(precision: str) -> Enlarger:
+        weights = torch.ones(10)
+        held.append(weakref.ref(weights))
+        return Enlarger(before=lambda frame: weights.sum())
+
+    engines(make)
+    threads = threading.active_count()
+    out = upscale(numbered(20), num_streams=2)
+    out.get_frame(0)
+    (free,) = at_the_end
+    free()
+    assert threading.active_count() == threads
+    assert all(weights() is None for weights in held)
+    assert failing(out, 9).endswith("vsfdat.upscale: frame 9: the clip was freed before this frame's turn")
+
+
 def test_20_reloads_in_one_process_leave_nothing_behind() -> None:
     """A previewer keeps its process and gives the script a fresh core each time; see reload_often.py."""
     script = Path(__file__).with_name("reload_often.py")

@@ -90,7 +90,7 @@ def _check_frames(clip: vs.VideoNode) -> None:
         raise ValueError("clip has a variable format, make it constant first, as with clip.resize.Bicubic(format=...)")
     if clip.width == 0:
         raise ValueError("clip has a variable size, make it constant first, as with clip.resize.Bicubic(width, height)")
-    if clip.gpu_resident:
+    if getattr(clip, "gpu_resident", False):  # such clips are newer than R78
         raise ValueError("clip is in GPU memory, bring it back first with clip.std.GPUDownload()")
     if clip.format.sample_type == vs.INTEGER and vsutil.get_depth(clip) > 16:
         raise ValueError(

@@ -1,6 +1,5 @@
 """Which devices, and which precision on them: settled before anything is built."""
 
-from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch
@@ -10,7 +9,7 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
-def find_devices(wanted: str | Sequence[str]) -> list[torch.device]:
+def find_devices(wanted: object) -> list[torch.device]:
     """Turn names into devices that are there.
 
     Args:
@@ -21,9 +20,10 @@ def find_devices(wanted: str | Sequence[str]) -> list[torch.device]:
         ValueError: A name means nothing to torch, or no such device is there.
     """
     names = list(wanted) if isinstance(wanted, list | tuple) else [wanted]
-    if not names or not all(isinstance(name, str) for name in names):
+    devices = [_find(name) for name in names if isinstance(name, str)]
+    if not names or len(devices) < len(names):
         raise ValueError(f"device must be a name or a list of names, passed {wanted!r}")
-    return [_find(name) for name in names]
+    return devices
 
 
 def choose_precision(wanted: str, device: torch.device) -> Precision:

@@ -1,17 +1,17 @@
 """Where networks come from: a name in the catalog or a file, to a module ready to run."""
 
 from pathlib import Path
-
-from vsfdat.arch import FDAT
+from typing import TYPE_CHECKING
 
 from .catalog import DEFAULT_MODEL, ModelInfo, find_model, list_models
-from .checkpoint import read_state_dict
-from .detect import load_into_network
+
+if TYPE_CHECKING:
+    from vsfdat.arch import FDAT
 
 __all__ = ["DEFAULT_MODEL", "ModelInfo", "list_models", "load_model"]
 
 
-def load_model(model: str | Path = DEFAULT_MODEL) -> FDAT:
+def load_model(model: str | Path = DEFAULT_MODEL) -> "FDAT":
     """Load an FDAT network, every hyper-parameter read off its tensors.
 
     Args:
@@ -24,5 +24,9 @@ def load_model(model: str | Path = DEFAULT_MODEL) -> FDAT:
         UnknownModelError: Neither a name in the catalog nor an existing file.
         CheckpointError: The file is unreadable, holds code, holds another network, or its tensors do not fit FDAT.
     """
+    # torch takes seconds to import, and the catalog does without.
+    from .checkpoint import read_state_dict
+    from .detect import load_into_network
+
     path = find_model(model)
     return load_into_network(read_state_dict(path), source=path.name)

@@ -38,6 +38,11 @@ def list_models() -> tuple[ModelInfo, ...]:
     return _MODELS
 
 
+def is_model(file: str | Path) -> bool:
+    """Tell a model's name or a checkpoint from other files, by the name alone."""
+    return Path(file).suffix.lower() in _SUFFIXES or str(file) in [info.name for info in _MODELS]
+
+
 def find_model(model: str | Path) -> Path:
     """Turn a catalog name or a path into the path of an existing file.
 

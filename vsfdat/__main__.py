@@ -1,0 +1,5 @@
+"""`python -m vsfdat` is the command."""
+
+from vsfdat.cli import main
+
+main()

@@ -1,0 +1,178 @@
+"""The `vsfdat` command: one thin function a sub-command.
+
+Everything heavy is imported inside the functions, so that help and mistakes answer at once.
+"""
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+
+def upscale(
+    input: Path,
+    output: Path,
+    /,
+    *,
+    model: str = "fdat-tiny-2x",
+    scale_to_height: int | None = None,
+    codec: Literal["h264", "hevc", "av1", "ffv1"] = "h264",
+    crf: int | None = None,
+    preset: str | None = None,
+    start: str | None = None,
+    end: str | None = None,
+    tile: tuple[int, int] | None = None,
+    overlap: int = 16,
+    device: str = "auto",
+    precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto",
+    num_streams: int | None = None,
+    engine: str | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Upscale a video; sound, subtitles, colours and times are carried over.
+
+    Parameters
+    ----------
+    input
+        Any video file that FFmpeg's decoders read.
+    output
+        A file to make; its ending (.mp4, .mkv, .mov, .webm) chooses the container.
+    model
+        A name that `vsfdat models` lists, or the path of a checkpoint.
+    scale_to_height
+        Height of the output in pixels, its width follows; by default what the model gives.
+    codec
+        h264 plays everywhere, hevc and av1 are smaller, ffv1 is lossless.
+    crf
+        The encoder's quality, lower is better and larger; by default 17 for h264, 18 for hevc, 24 for av1.
+    preset
+        The encoder's speed, by its own names: medium for h264 and hevc, 6 for av1.
+    start
+        Begin here: seconds, or [hours:]minutes:seconds.
+    end
+        Stop before this moment of the input.
+    tile
+        Width and height of the pieces that a frame is cut into, for short memory; the picture is then approximate.
+    overlap
+        Pixels that neighbouring tiles share.
+    device
+        auto, cpu, cuda, cuda:1, mps; several with commas between.
+    precision
+        Of the arithmetic; auto is fp16 on CUDA, else fp32.
+    num_streams
+        Frames at a time on each device.
+    engine
+        How the network is run; by default the fastest exact way.
+    overwrite
+        Replace an existing output.
+    """
+    from vsfdat.encode import Settings, upscale_file
+
+    asked = {"num_streams": num_streams, "tile": tile, "engine": engine}
+    outcome = upscale_file(
+        input,
+        output,
+        Settings(
+            codec=codec, crf=crf, preset=preset, scale_to_height=scale_to_height,
+            start=_seconds(start, "start"), end=_seconds(end, "end"), overwrite=overwrite,
+            upscale={
+                "model": model, "device": device.split(",") if "," in device else device, "precision": precision,
+                "overlap": overlap, **{key: value for key, value in asked.items() if value is not None},
+            },
+        ),
+    )  # fmt: skip
+    size, speed = f"{outcome.width}x{outcome.height}", outcome.frames / outcome.seconds
+    sys.stderr.write(
+        f"{outcome.output}: {outcome.frames} frames, {size}, in {outcome.seconds:.1f} s ({speed:.2f} fps)\n"
+    )
+    if not outcome.is_whole:
+        sys.stderr.write(
+            f"stopped after {outcome.frames} of {outcome.total} frames; the file is playable up to there\n"
+        )
+        sys.exit(_INTERRUPTED)
+
+
+def models() -> None:
+    """List the models that can be named; the first is the default."""
+    from vsfdat.models import list_models
+
+    listed = list_models()
+    width = max(len(info.name) for info in listed)
+    for info in listed:
+        sys.stdout.write(f"{info.name:{width}}  {info.scale}x  {info.license}  {info.description}\n")
+
+
+def info(file: Path, /) -> None:
+    """Say what a video file or a model file is.
+
+    Parameters
+    ----------
+    file
+        A video, or a .safetensors, .pth, .pt or .ckpt checkpoint, or a model's name.
+    """
+    from vsfdat.models.catalog import is_model
+
+    if is_model(file):
+        from vsfdat.models.describe import describe_model as describe
+    else:
+        from vsfdat.encode.probe import describe_video as describe
+    facts = describe(file)
+    width = max(len(label) for label, _ in facts)
+    sys.stdout.writelines(f"{label:{width}}  {value}\n" for label, value in facts)
+
+
+_COMMANDS: tuple[Callable[..., None], ...] = (models, info)
+_INTERRUPTED = 130  # what shells give a process that Ctrl-C ended
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and end the process: 0, 1 after an error of one line, 130 after Ctrl-C."""
+    logging.basicConfig(format="vsfdat: %(message)s", level=logging.WARNING)
+    try:
+        import cyclopts
+    except ImportError:
+        _fail('cyclopts is not installed, it comes with: pip install "vsfdat[cli]"')
+    app = cyclopts.App(
+        name="vsfdat",
+        default_parameter=cyclopts.Parameter(negative=()),  # no --no-overwrite, no --empty-tile
+        result_action="return_value",
+    )
+    app.default(upscale)
+    for command in _COMMANDS:
+        app.command(command)
+    _run(app, arguments)
+
+
+def _run(app: Any, arguments: Sequence[str] | None) -> None:
+    from vsfdat.errors import VsfdatError
+
+    try:
+        app(arguments)
+    except (VsfdatError, ValueError) as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        sys.stderr.write("vsfdat: stopped, nothing was written\n")
+        sys.exit(_INTERRUPTED)
+
+
+def _fail(message: str) -> None:
+    sys.stderr.write(f"vsfdat: {message}\n")
+    sys.exit(1)
+
+
+def _seconds(time: str | None, option: str) -> float | None:
+    """Read 90, 1:30 or 0:01:30.5.
+
+    Raises:
+        ValueError: It is none of these.
+    """
+    if time is None:
+        return None
+    try:
+        parts = [float(part) for part in time.split(":")]
+    except ValueError:
+        parts = []
+    if not 1 <= len(parts) <= 3 or min(parts) < 0:
+        raise ValueError(f"--{option} must be seconds or [hours:]minutes:seconds, passed {time!r}")
+    return sum(part * factor for part, factor in zip(reversed(parts), (1.0, 60.0, 3600.0), strict=False))

@@ -1,0 +1,151 @@
+"""Upscaled frames into a video file."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import vapoursynth as vs
+from numpy.typing import NDArray
+
+from vsfdat.errors import EncodeError
+
+from .codecs import Codec
+from .extras import require
+from .picture import Picture
+from .source import Source
+from .streams import CopiedStreams
+
+# Apple's players want HEVC under this name; nobody minds.
+_MP4_TAGS = {"hevc": "hvc1"}
+_MP4_SUFFIXES = (".mp4", ".m4v", ".mov")
+
+
+@contextlib.contextmanager
+def landing(output: Path) -> Iterator[Path]:
+    """Give a name beside the output to write to: the output appears whole, or not at all."""
+    partial = output.with_name(f"{output.stem}.partial{output.suffix}")
+    try:
+        yield partial
+        partial.replace(output)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class Writer:
+    """A video file in the making; `finish` makes it whole, however few frames it got.
+
+    Args:
+        path: Its ending chooses the container.
+        clip: What `to_encoder` gave.
+        source: The frames' times, and the streams to copy.
+        picture: How the frames are to be read.
+        codec: Encodes them.
+        options: As `Codec.build_options` gives them.
+
+    Raises:
+        EncodeError: The container or the codec takes none of this.
+    """
+
+    def __init__(
+        self, path: Path, clip: vs.VideoNode, source: Source, picture: Picture, codec: Codec, options: dict[str, str]
+    ) -> None:
+        self._time_base = source.time_base
+        starts = [pts - source.origin for pts in source.pts]
+        ends = [*starts[1:], source.end - source.origin]
+        self._spans = list(zip(starts, ends, strict=True))
+        self._durations = {start: end - start for start, end in self._spans}
+        self.frames = 0
+        with contextlib.ExitStack() as stack, _worded(path, codec):
+            self._output = stack.enter_context(contextlib.closing(_create(path)))
+            self._stream = _add_video(self._output, clip, source, picture, codec, options)
+            self._copied = stack.enter_context(contextlib.closing(CopiedStreams(source, self._output)))
+            self._output.start_encoding()
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # What an earlier error left half-written may not close cleanly either, and the earlier one is the news.
+        with contextlib.suppress(Exception) if error else contextlib.nullcontext():
+            self._stack.close()
+
+    def write(self, frame: vs.VideoFrame) -> None:
+        """Encode the next frame, then copy what else plays until its end."""
+        start, end = self._spans[self.frames]
+        picture = require("av").VideoFrame(frame.width, frame.height, self._stream.pix_fmt)
+        for index, plane in enumerate(picture.planes):
+            _copy_plane(np.asarray(frame[index]), plane)
+        picture.pts, picture.time_base, picture.duration = start, self._time_base, end - start
+        self._mux(self._stream.encode(picture))
+        self.frames += 1
+        self._copied.advance(end * self._time_base)
+
+    def finish(self, *, is_whole: bool) -> None:
+        """Write what the encoder still holds.
+
+        Args:
+            is_whole: Every frame came, so what plays on after the last one is copied too.
+        """
+        self._mux(self._stream.encode())
+        if is_whole:
+            self._copied.finish()
+
+    def _mux(self, packets: Iterable[Any]) -> None:
+        for packet in packets:
+            # Encoders know when a frame begins; how long it stays is in none of their books when rates vary.
+            packet.duration = self._durations[packet.pts]
+            self._output.mux(packet)
+
+
+def _create(path: Path) -> Any:
+    av = require("av")
+    try:
+        return av.open(str(path), "w", options={"movflags": "+faststart"} if path.suffix in _MP4_SUFFIXES else {})
+    except ValueError as error:
+        raise EncodeError(f"output must end in .mkv, .mp4, .mov or .webm, passed {path.suffix!r}") from error
+
+
+def _add_video(
+    output: Any, clip: vs.VideoNode, source: Source, picture: Picture, codec: Codec, options: dict[str, str]
+) -> Any:
+    encoder = codec.encoder()
+    if encoder not in output.supported_codecs and codec.name not in output.supported_codecs:
+        raise EncodeError(f"{codec.name} does not fit into {output.format.name}, choose an output that ends in .mkv")
+    stream = output.add_stream(encoder, rate=clip.fps or 25)
+    context = stream.codec_context
+    context.width, context.height = clip.width, clip.height
+    context.pix_fmt = _pixel_format(clip.format)
+    context.time_base = source.time_base
+    context.options = options
+    context.sample_aspect_ratio = picture.sample_aspect
+    context.colorspace, context.color_primaries = picture.matrix, picture.primaries
+    context.color_trc, context.color_range = picture.transfer, 2 if picture.is_full_range else 1
+    if output.format.name in ("mp4", "mov") and codec.name in _MP4_TAGS:
+        context.codec_tag = _MP4_TAGS[codec.name]
+    return stream
+
+
+def _pixel_format(form: vs.VideoFormat) -> str:
+    chroma = {(0, 0): "444", (1, 0): "422", (1, 1): "420"}[form.subsampling_w, form.subsampling_h]
+    return f"yuv{chroma}p" + (f"{form.bits_per_sample}le" if form.bits_per_sample > 8 else "")
+
+
+def _copy_plane(pixels: NDArray[Any], plane: Any) -> None:
+    """Copy [H, W] pixels into rows that the encoder has padded as it likes."""
+    rows = np.frombuffer(plane, pixels.dtype).reshape(-1, plane.line_size // pixels.itemsize)
+    rows[: pixels.shape[0], : pixels.shape[1]] = pixels
+
+
+@contextlib.contextmanager
+def _worded(path: Path, codec: Codec) -> Iterator[None]:
+    """Say in one sentence what the container or the encoder refused."""
+    try:
+        yield
+    except (require("av").FFmpegError, ValueError) as error:
+        raise EncodeError(f"{path}: cannot be written as {codec.name} ({error})") from error

@@ -1,0 +1,75 @@
+"""What `vsfdat info` says of a model."""
+
+import re
+from pathlib import Path
+
+from safetensors import safe_open
+
+from vsfdat.arch import FDAT, PRESETS, FDATConfig
+
+from .catalog import find_model, list_models
+from .checkpoint import read_state_dict
+from .detect import load_into_network
+
+# Files that travel without their licence, and what their authors publish them under.
+_PUBLISHED_LICENSES = ((r"janai", "CC BY-NC 4.0 (the-database, MangaJaNai)"),)
+
+# What makes a preset: the body. Head, scale and channels are free, and the rest leaves no trace in a file.
+_BODY = (
+    "embed_dim", "num_groups", "depth_per_group", "num_heads", "window_size", "ffn_expansion_ratio",
+    "group_block_pattern", "qkv_bias",
+)  # fmt: skip
+_TRAINING_ONLY = ("drop_path_rate", "drop_rate")
+
+
+def describe_model(model: str | Path) -> list[tuple[str, str]]:
+    """List what a model is, as (label, value): architecture, preset, scale, licence, every hyper-parameter.
+
+    Raises:
+        UnknownModelError: Neither a name in the catalog nor an existing file.
+        CheckpointError: The file is unreadable, or holds another network, which is then named.
+    """
+    path = find_model(str(model))
+    network = load_into_network(read_state_dict(path), source=path.name)
+    config = network.config
+    return [
+        ("file", f"{path} ({path.stat().st_size / 1e6:.2f} MB)"),
+        ("architecture", f"FDAT, {name_preset(config) or 'no known preset'}"),
+        ("scale", f"{config.scale}x"),
+        ("parameters", f"{count_parameters(network):,}"),
+        ("licence", find_license(path)),
+        *((name, _plain(value)) for name, value in vars(config).items() if name not in _TRAINING_ONLY),
+    ]
+
+
+def name_preset(config: FDATConfig) -> str | None:
+    """Name the preset whose body a network has, whatever its head and scale."""
+
+    def body(of: FDATConfig) -> list[object]:
+        return [getattr(of, name) for name in _BODY]
+
+    return next((name for name, preset in PRESETS.items() if body(preset) == body(config)), None)
+
+
+def count_parameters(network: FDAT) -> int:
+    """Count what was trained."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def find_license(path: Path) -> str:
+    """Find a model's licence in the catalog, in the file, or by the name that its authors publish it under."""
+    for info in list_models():
+        if info.path == path:
+            return info.license
+    if path.suffix.lower() == ".safetensors":
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+        stated = metadata.get("license") or metadata.get("modelspec.license")
+        if stated:
+            return str(stated)
+    known = (text for pattern, text in _PUBLISHED_LICENSES if re.search(pattern, path.name, re.IGNORECASE))
+    return next(known, "not stated in the file: ask its author before you share what it makes")
+
+
+def _plain(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

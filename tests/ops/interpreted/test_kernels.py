@@ -1,0 +1,52 @@
+"""Every kernel through Triton's interpreter, against plain float64."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tests.ops.kernel_cases import KERNELS, SHAPES, TOLERANCES, Case, Shape
+from vsfdat.ops import triton as ops
+
+CPU = torch.device("cpu")
+SMALL = Shape(channels=24, heads=2, hidden=40)
+SIZES = [(1, 1), (7, 8), (63, 1), (1, 130)]
+
+
+def check(kernel: str, case: Case) -> None:
+    outcome = KERNELS[kernel](case, ops)
+    assert outcome.error <= TOLERANCES[case.dtype]
+    assert outcome.untouched, "wrote rows that it was not asked for"
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
+def test_is_the_plain_formula_at_any_size(kernel, size):
+    height, width = size
+    check(kernel, Case(SMALL, height, width, (0, height), torch.float32, CPU, padding=3))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_writes_only_the_rows_asked_for_and_reads_beyond_them(kernel):
+    check(kernel, Case(SMALL, 20, 6, (8, 16), torch.float32, CPU))
+    check(kernel, Case(SMALL, 20, 6, (16, 20), torch.float32, CPU))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_holds_in_half_precision(kernel):
+    check(kernel, Case(SMALL, 9, 10, (0, 9), torch.float16, CPU))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_holds_at_fdat_larges_shape(kernel):
+    check(kernel, Case(SHAPES["fdat_large"], 5, 9, (0, 5), torch.float32, CPU))
+
+
+@pytest.mark.parametrize("kernel", ["spatial_reduce", "channel_reduce"])
+def test_sums_run_over_many_programs(kernel):
+    check(kernel, Case(SMALL, 33, 15, (0, 33), torch.float32, CPU))
+
+
+@pytest.mark.parametrize("window", [1, 7])
+def test_attention_takes_any_window_and_a_qkv_bias(window):
+    check("spatial_apply", Case(replace(SMALL, window=window, qkv_bias=True), 2, 3, (0, 2), torch.float32, CPU))

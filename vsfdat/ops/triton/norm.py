@@ -1,0 +1,38 @@
+"""LayerNorm and the depthwise convolution behind it, as the kernels read them."""
+
+from dataclasses import dataclass
+
+from torch import Tensor, cat
+
+from ..weights import Norm
+
+
+@dataclass(frozen=True)
+class PackedNorm:
+    """A LayerNorm and a depthwise 3×3 of its result, tap by tap, in fp32.
+
+    Args:
+        weight: [C].
+        bias: [C].
+        plain_taps: The convolution's, [9, C]: channels side by side, as the maps have them.
+        taps: tap·weight, [9, C].
+        shifts: tap·bias, [9, C], and their sum in a tenth row.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    plain_taps: Tensor
+    taps: Tensor
+    shifts: Tensor
+
+
+def pack_taps(conv: Tensor) -> Tensor:
+    """Lay a depthwise convolution [C, 3, 3] out tap by tap: [9, C] fp32."""
+    return conv.float().flatten(1).T.contiguous()
+
+
+def pack_norm(norm: Norm, conv: Tensor) -> PackedNorm:
+    """Fold a LayerNorm's weight and bias into the depthwise convolution [C, 3, 3] behind it."""
+    weight, bias, plain = norm.weight.float().contiguous(), norm.bias.float().contiguous(), pack_taps(conv)
+    shifts = plain * bias
+    return PackedNorm(weight, bias, plain, plain * weight, cat([shifts, shifts.sum(0, keepdim=True)]))

@@ -141,11 +141,14 @@ def test_out_of_memory_halves_the_tile_and_is_remembered(caplog: pytest.LogCaptu
     ]
 
 
-def test_slots_do_not_halve_twice_for_one_failure() -> None:
+def test_slots_do_not_undo_or_repeat_each_others_halving() -> None:
     room = Room((64, 64), 16, 8)
     room.shrink((64, 64), (500, 500))
     room.shrink((64, 64), (500, 500))  # another slot, that failed at the same tile at the same time
     assert room.tile == (32, 64)
+    room.shrink((32, 64), (500, 500))
+    room.shrink((64, 64), (500, 500))  # a third, slower one
+    assert room.tile == (32, 32)
 
 
 def test_out_of_memory_below_the_smallest_tile_is_an_error() -> None:

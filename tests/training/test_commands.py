@@ -1,0 +1,41 @@
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from vsfdat.arch import FDAT
+from vsfdat.training import commands
+
+
+@pytest.fixture
+def model(tmp_path):
+    torch.manual_seed(0)
+    network = FDAT(embed_dim=16, num_groups=1, depth_per_group=1, num_heads=2, scale=2)
+    save_file(network.state_dict(), tmp_path / "tiny.safetensors")
+    return str(tmp_path / "tiny.safetensors")
+
+
+def test_eval_prints_a_table(model, data, capsys):
+    pytest.importorskip("torchmetrics")
+    commands.evaluate(model, data=data, device="cpu")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "| Y-PSNR / SSIM, 2x | bicubic | Lanczos | spline36 | tiny.safetensors |"
+    assert lines[2].startswith("| data | ")
+
+
+def test_compare_writes_a_sheet(model, data, tmp_path):
+    commands.compare(model, data=data, out=tmp_path / "sheet.png", rows=2)
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width == 4 * (256 + 8) + 8
+
+
+def test_models_of_different_scales_are_refused(model, data, tmp_path):
+    other = FDAT(embed_dim=16, num_groups=1, depth_per_group=1, num_heads=2, scale=3)
+    save_file(other.state_dict(), tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match=r"models must have one scale to be compared: tiny\.safetensors is 2x, other"):
+        commands.evaluate(model, str(tmp_path / "other.safetensors"), data=data)
+
+
+def test_pack_says_how_many_pictures_it_kept(data, tmp_path, capsys):
+    commands.pack(data, tmp_path / "crops.zip", megabytes=1)
+    assert capsys.readouterr().out == f"{tmp_path / 'crops.zip'}: 6 pictures\n"

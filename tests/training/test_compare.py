@@ -1,0 +1,25 @@
+import numpy as np
+import pytest
+
+from vsfdat.errors import TrainingError
+from vsfdat.training.compare import contact_sheet
+from vsfdat.training.interpolate import classic_upscalers
+
+
+def test_the_sheet_shows_source_upscalers_and_original(data):
+    sheet = contact_sheet({"bicubic": classic_upscalers(2)["bicubic"]}, data, 2, side=32, zoom=4, rows=2)
+    assert sheet.shape == (28 + 2 * (128 + 8) + 8, 3 * (128 + 8) + 8, 3)
+    source, bicubic, original = (sheet[28:156, left : left + 128] for left in (8, 144, 280))
+    blocks = original.reshape(32, 4, 32, 4, 3)
+    assert (blocks == blocks[:, :1, :, :1]).all()  # each pixel repeated, none invented
+    assert np.ptp(source.reshape(16, 8, 16, 8, 3), axis=(1, 3)).max() == 0
+
+    def miss(other):
+        return np.abs(other.astype(int) - original).mean()
+
+    assert 0 < miss(bicubic) < miss(source)
+
+
+def test_pictures_smaller_than_a_square_are_refused(data):
+    with pytest.raises(TrainingError, match=r"no picture in .* is 65 pixels wide and high"):
+        contact_sheet({}, data, 2, side=65)

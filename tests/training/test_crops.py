@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from vsfdat.errors import TrainingError
+from vsfdat.training.crops import load_crops, pack_crops
+from vsfdat.training.downscale import downscale
+from vsfdat.training.recipe import DownscaleFacts
+
+KERNELS = DownscaleFacts(kernels={"bicubic": 0.5, "area": 0.5, "lanczos": 0})
+
+
+def test_pictures_are_sorted_and_downscaled_with_every_kernel_that_has_a_share(data):
+    crops = load_crops(data, 2, KERNELS)
+    assert crops.styles == ["line"] * 4 + ["photo"] * 2
+    assert crops.high.shape == (6, 64, 64, 3)
+    assert sorted(crops.low) == ["area", "bicubic"]
+    assert (crops.low["bicubic"][2] == downscale(crops.high[2], 2, "bicubic")).all()
+
+
+def test_detail_is_where_bicubic_fails(data):
+    flat = np.full((64, 64, 3), 90, np.uint8)
+    flat[32:, 32:] = np.random.default_rng(0).integers(0, 255, (32, 32, 3))
+    Image.fromarray(flat).save(data / "corner_0.png")
+    detail = load_crops(data, 2, KERNELS).detail[0]
+    assert detail.shape == (4, 4)
+    assert detail[:1, :].max() == 0
+    assert detail[2:, 2:].min() > 20
+
+
+def test_scale_1_keeps_the_size(data):
+    crops = load_crops(data, 1, DownscaleFacts())
+    assert (crops.low["bicubic"] == crops.high).all()
+
+
+def test_the_fingerprint_tells_other_pixels_and_names_apart(data):
+    first = load_crops(data, 2, KERNELS).fingerprint()
+    assert load_crops(data, 2, KERNELS).fingerprint() == first
+    (data / "line_0.png").rename(data / "line_00.png")
+    assert load_crops(data, 2, KERNELS).fingerprint() != first
+
+
+def test_pictures_of_different_sizes_are_refused(data):
+    Image.new("RGB", (64, 32)).save(data / "photo_9.png")
+    with pytest.raises(TrainingError) as caught:
+        load_crops(data, 2, KERNELS)
+    assert str(caught.value) == "training pictures must have one size, but photo_9.png differs from line_0.png"
+
+
+@pytest.mark.parametrize("name", ["empty", "missing"])
+def test_no_pictures(tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(TrainingError, match=rf"no pictures \(.*\) in .*{name}"):
+        load_crops(tmp_path / name, 2, KERNELS)
+
+
+def test_a_packed_file_holds_the_same_pictures(data, tmp_path):
+    assert pack_crops(data, tmp_path / "all.zip", megabytes=1) == 6
+    packed, folder = load_crops(tmp_path / "all.zip", 2, KERNELS), load_crops(data, 2, KERNELS)
+    assert packed.fingerprint() == folder.fingerprint()
+
+
+def test_a_packed_file_keeps_to_its_size_and_every_style(data, tmp_path):
+    limit = sum(file.stat().st_size for file in data.iterdir()) * 0.7
+    kept = pack_crops(data, tmp_path / "some.zip", megabytes=limit / 1e6)
+    assert (tmp_path / "some.zip").stat().st_size <= limit
+    assert 2 <= kept < 6
+    assert set(load_crops(tmp_path / "some.zip", 2, KERNELS).styles) == {"line", "photo"}
+
+
+def test_a_file_that_is_not_packed_data(tmp_path):
+    (tmp_path / "data.zip").write_bytes(b"no zip")
+    with pytest.raises(TrainingError, match=r"data\.zip is neither a folder of pictures nor a packed data file"):
+        load_crops(tmp_path / "data.zip", 2, KERNELS)

@@ -1,0 +1,125 @@
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from vsfdat.errors import TrainingError
+from vsfdat.models import load_model
+from vsfdat.training.export import export_model
+from vsfdat.training.logbook import Line, Logbook, plot_log, read_log
+from vsfdat.training.session import Session, train
+
+pytest.importorskip("torchmetrics")
+RECIPE = """
+[network]
+overrides = { scale = 2, embed_dim = 16, num_groups = 1, depth_per_group = 1, num_heads = 2, drop_path_rate = 0.0 }
+[sampling]
+patch = 16
+batch = 2
+[optimizer]
+warmup_steps = 2
+[run]
+steps = %d
+validate_every = 2
+"""
+
+
+@pytest.fixture
+def session(data, tmp_path):
+    config = tmp_path / "tiny.toml"
+    config.write_text(RECIPE % 4)
+    return Session(data=data, config=str(config), out=tmp_path / "model.safetensors", validate=data)
+
+
+def test_a_run_leaves_a_model_a_log_and_a_state(session):
+    score = train(session)
+    lines = read_log(session.out.with_suffix(".tsv"))
+    assert [line.step for line in lines] == [2, 4]
+    assert lines[-1].psnr == pytest.approx(score.psnr, rel=1e-5)
+    assert lines[-1].progress == 1
+    assert session.state_file.is_file()
+    assert load_model(session.out).config.scale == 2
+
+
+def test_a_model_file_says_how_it_was_made(session):
+    score = train(session)
+    with safe_open(session.out, "pt") as file:
+        metadata = file.metadata()
+    assert json.loads(metadata["recipe"])["sampling"]["patch"] == 16
+    assert json.loads(metadata["data"])["pictures"] == {"line": 4, "photo": 2}
+    assert metadata["steps"] == "4"
+    assert metadata["started_from"] == "random weights"
+    assert metadata["validation"] == f"{score} on data"
+    assert "CPU" in metadata["machine"]
+
+
+def test_a_resumed_session_ends_like_an_unbroken_one(session, tmp_path):
+    train(session)
+    whole = load_file(session.out)
+    (tmp_path / "half.toml").write_text(RECIPE % 4)
+    resumed = replace(session, out=tmp_path / "resumed.safetensors", config=str(tmp_path / "half.toml"))
+    stop_after(resumed, steps=3)
+    train(replace(resumed, resume=True))
+    assert all(torch.equal(tensor, whole[name]) for name, tensor in load_file(resumed.out).items())
+    assert [line.step for line in read_log(resumed.out.with_suffix(".tsv"))] == [2, 4]
+
+
+def stop_after(session, steps):
+    """Interrupt a session as Ctrl-C does."""
+    from vsfdat.training.trainer import Trainer
+
+    step = Trainer.train_step
+
+    def interrupted(self):
+        if self.step == steps:
+            raise KeyboardInterrupt
+        return step(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "train_step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(session)
+
+
+def test_a_run_starts_from_a_model(session, tmp_path):
+    train(session)
+    follow = replace(session, out=tmp_path / "follow.safetensors", start=str(session.out))
+    train(follow)
+    with safe_open(follow.out, "pt") as file:
+        assert file.metadata()["started_from"] == "model.safetensors"
+
+
+def test_nothing_to_resume(session):
+    with pytest.raises(TrainingError, match=r"there is nothing to resume: .*model\.state\.pt does not exist"):
+        train(replace(session, resume=True))
+
+
+def test_a_resumed_log_drops_what_is_done_again(tmp_path):
+    book = Logbook(tmp_path / "log.tsv")
+    for step in (2, 4, 6):
+        book.write(Line(step, 1.5, step / 8, 0.1, float("nan"), float("nan")))
+    assert [line.step for line in read_log(Logbook(tmp_path / "log.tsv", from_step=5).file)] == [2, 4]
+    assert read_log(Logbook(tmp_path / "log.tsv").file) == []
+
+
+def test_the_curve_is_drawn(tmp_path):
+    pytest.importorskip("matplotlib")
+    book = Logbook(tmp_path / "log.tsv")
+    book.write(Line(2, 1.5, 0.5, 0.1, 30.0, 0.9))
+    book.write(Line(4, 3.0, 1.0, 0.08, 31.0, 0.91))
+    assert plot_log(book.file, tmp_path / "curve.png")
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_half_precision_file_is_half_as_large_and_loads(session, tmp_path):
+    train(session)
+    state = load_file(session.out)
+    export_model(state, tmp_path / "half.safetensors", {"note": "small"}, half=True)
+    half = load_file(tmp_path / "half.safetensors")
+    assert half["conv_first.weight"].dtype == torch.float16
+    assert half["upsampler.MetaUpsample"].dtype == torch.uint8
+    assert load_model(tmp_path / "half.safetensors").config == load_model(session.out).config
+    assert not list(tmp_path.glob("*.part"))

@@ -1,0 +1,117 @@
+import io
+
+import pytest
+import torch
+
+from vsfdat.errors import TrainingError
+from vsfdat.training.crops import load_crops
+from vsfdat.training.recipe import parse_recipe
+from vsfdat.training.sampler import PatchSampler
+from vsfdat.training.trainer import Clock, Trainer
+
+NETWORK = {"scale": 2, "embed_dim": 16, "num_groups": 1, "depth_per_group": 1, "num_heads": 2, "window_size": 4,
+           "drop_path_rate": 0.0}  # fmt: skip
+
+
+@pytest.fixture
+def build(data):
+    """A trainer of a tiny network; keyword arguments replace tables of the recipe."""
+
+    def make(workers=1, budget=None, overrides=NETWORK, **tables):
+        recipe = parse_recipe(
+            {
+                "network": {"overrides": overrides},
+                "sampling": {"patch": 16, "batch": 4},
+                "optimizer": {"name": "muon", "lr": 2e-3, "muon_lr": 2e-3, "warmup_steps": 2, "ema_decay": 0.9},
+                "run": {"steps": 6},
+                **tables,
+            }
+        )
+        sampler = PatchSampler(load_crops(data, 2, recipe.downscale), recipe)
+        return Trainer(recipe, sampler, torch.device("cpu"), budget=budget, workers=workers)
+
+    return make
+
+
+def through_a_file(state):
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("name", ["adamw", "muon"])
+def test_a_resumed_run_gives_the_same_bits(build, workers, name):
+    facts = {"optimizer": {"name": name, "warmup_steps": 2}, "sampling": {"patch": 16, "batch": 4}}
+    whole = build(workers, **facts)
+    losses = [whole.train_step() for _ in range(6)]
+
+    first, second = build(workers, **facts), build(workers, **facts)
+    again = [first.train_step() for _ in range(3)]
+    second.load(through_a_file(first.state()))
+    again += [second.train_step() for _ in range(3)]
+
+    assert again == losses
+    assert second.step == 6
+    for key in ("module", "average"):
+        pairs = zip(whole.state()[key].values(), second.state()[key].values(), strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_dropout_resumes_too(build):
+    overrides = {**NETWORK, "drop_path_rate": 0.5}
+    whole = build(overrides=overrides)
+    losses = [whole.train_step() for _ in range(4)]
+    first, second = build(overrides=overrides), build(overrides=overrides)
+    again = [first.train_step() for _ in range(2)]
+    second.load(through_a_file(first.state()))
+    assert again + [second.train_step() for _ in range(2)] == losses
+
+
+def test_workers_share_a_batch_without_changing_its_gradients(build):
+    single, shared = (build(workers, run={"steps": 6, "precision": "fp32"}) for workers in (1, 2))
+    assert shared.train_step() == pytest.approx(single.train_step(), rel=1e-5)
+    for a, b in zip(single.module.parameters(), shared.module.parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_it_learns(build):
+    trainer = build(run={"steps": 40})
+    losses = [trainer.train_step() for _ in range(40)]
+    assert sum(losses[-10:]) < 0.7 * sum(losses[:10])
+    assert trainer.progress == 1
+
+
+def test_a_time_budget_replaces_the_steps(build):
+    trainer = build(budget=1.0)
+    trainer.clock.worked = 0.25
+    assert trainer.progress == 0.25
+
+
+def test_a_pause_is_not_work():
+    clock = Clock()
+    for _ in range(10):
+        clock.tick(0.5)
+    clock.tick(3600)
+    assert clock.worked == pytest.approx(5 + 2.5)
+
+
+def test_starting_from_another_network_is_refused(build):
+    with pytest.raises(TrainingError, match="the weights to start from do not fit the recipe's network"):
+        build().start_from(build(overrides={**NETWORK, "embed_dim": 32}).module.state_dict())
+
+
+def test_workers_and_dropout_are_refused(build):
+    with pytest.raises(TrainingError, match="several workers need drop_path_rate and drop_rate 0"):
+        build(workers=2, overrides={**NETWORK, "drop_path_rate": 0.1})
+
+
+def test_workers_that_cannot_share_a_batch(build):
+    with pytest.raises(TrainingError, match="workers must divide the batch of 4, passed 3"):
+        build(workers=3)
+
+
+def test_hyper_parameters_that_contradict_each_other(build):
+    with pytest.raises(TrainingError, match="the recipe's network: embed_dim must be a multiple of num_heads"):
+        build(overrides={**NETWORK, "num_heads": 3})

@@ -1,0 +1,1 @@
+"""How the embedded models were made, so that anyone can make them again."""

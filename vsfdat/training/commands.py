@@ -1,0 +1,162 @@
+"""The sub-commands `vsfdat train`, `vsfdat eval`, `vsfdat compare` and `vsfdat pack`."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+    from .interpolate import Upscaler
+
+
+def train(
+    *,
+    data: Path,
+    config: str,
+    out: Path,
+    start: str | None = None,
+    resume: bool = False,
+    hours: float | None = None,
+    validate: Path | None = None,
+    device: str = "auto",
+    workers: int = 1,
+) -> None:
+    """Train a network; it can be stopped at any time and goes on with --resume.
+
+    Parameters
+    ----------
+    data
+        A folder of pictures of one size, named STYLE_anything, or a file that `vsfdat pack` made.
+    config
+        A recipe: a TOML file, or the name of one that comes along, such as fdat-tiny-2x.
+    out
+        The .safetensors file to write; the log, the curve and the training state go beside it.
+    start
+        A model to begin with, by name or file; without one the weights are random.
+    resume
+        Go on from where this output was left, to the same numbers.
+    hours
+        Hours to work; the learning rate follows. Without them the recipe's number of steps counts.
+    validate
+        A folder of pictures to score in the log.
+    device
+        auto, cpu, cuda, cuda:1, mps.
+    workers
+        CPU cores that share a batch, each with its part.
+    """
+    from .session import Session, train
+
+    session = Session(
+        data=data, config=config, out=out, start=start, resume=resume, hours=hours, validate=validate,
+        device=_device(device), workers=workers,
+    )  # fmt: skip
+    score = train(session)
+    sys.stdout.write(f"{out}: {score or 'trained'}\n")
+
+
+def evaluate(*models: str, data: Path, device: str = "auto", clip: Path | None = None) -> None:
+    """Measure models beside bicubic, Lanczos and spline36: Y-PSNR and SSIM of pictures, and flicker.
+
+    Parameters
+    ----------
+    models
+        Names that `vsfdat models` lists, or checkpoint files.
+    data
+        A folder of pictures, or of such folders; they are downscaled by an antialiased bicubic first.
+    device
+        auto, cpu, cuda, cuda:1, mps.
+    clip
+        A video from a camera that stands still; measures how much its picture changes from frame to frame.
+    """
+    from .evaluate import score_table
+
+    upscalers, scale = _upscalers(models, device, baselines=("bicubic", "Lanczos", "spline36"))
+    for line in score_table(upscalers, data, scale):
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+    if clip is not None:
+        _print_flicker(upscalers, scale, clip)
+
+
+def compare(*models: str, data: Path, out: Path, rows: int = 6) -> None:
+    """Draw a contact sheet at 400 %: source, bicubic, models, original.
+
+    Parameters
+    ----------
+    models
+        Names that `vsfdat models` lists, or checkpoint files; without any the default model.
+    data
+        A folder of pictures, or of such folders.
+    out
+        The .png file to write.
+    rows
+        Pictures to show.
+    """
+    from PIL import Image
+
+    from .compare import contact_sheet
+
+    upscalers, scale = _upscalers(models, "auto", baselines=("bicubic",))
+    Image.fromarray(contact_sheet(upscalers, data, scale, rows=rows)).save(out)
+
+
+def pack(data: Path, out: Path, *, megabytes: float = 50) -> None:
+    """Put training pictures into one file, to carry to another machine.
+
+    Parameters
+    ----------
+    data
+        A folder of pictures named STYLE_anything.
+    out
+        The file to write.
+    megabytes
+        Its largest size; the most detailed pictures of every style are kept.
+    """
+    from .crops import pack_crops
+
+    sys.stdout.write(f"{out}: {pack_crops(data, out, megabytes)} pictures\n")
+
+
+def _print_flicker(upscalers: Mapping[str, "Upscaler"], scale: int, clip: Path) -> None:
+    from .flicker import read_frames, temporal_difference
+
+    frames = read_frames(clip, count=8, crop=(270, 480))
+    differences = {name: temporal_difference(frames, upscale, scale) for name, upscale in upscalers.items()}
+    for name, difference in differences.items():
+        ratio = difference / differences["bicubic"]
+        sys.stdout.write(f"{clip.name}, {name}: still pixels change by {difference:.4f}, {ratio:.3f} of bicubic\n")
+
+
+def _upscalers(models: Sequence[str], device: str, baselines: Sequence[str]) -> "tuple[dict[str, Upscaler], int]":
+    """Load models and put them behind the classic upscalers of the same scale.
+
+    Returns:
+        The upscalers by name, and their scale.
+
+    Raises:
+        ValueError: The models' scales differ.
+    """
+    from vsfdat.models import DEFAULT_MODEL, load_model
+
+    from .evaluate import network_upscaler
+    from .interpolate import classic_upscalers
+
+    networks = {Path(model).name: load_model(model).to(_device(device)) for model in models or (DEFAULT_MODEL,)}
+    scales = {name: network.config.scale for name, network in networks.items()}
+    if len(set(scales.values())) > 1:
+        listed = ", ".join(f"{name} is {scale}x" for name, scale in scales.items())
+        raise ValueError(f"models must have one scale to be compared: {listed}")
+    scale = next(iter(scales.values()))
+    classic = classic_upscalers(scale)
+    named = {name: classic[name] for name in baselines}
+    return named | {name: network_upscaler(network) for name, network in networks.items()}, scale
+
+
+def _device(name: str) -> "torch.device":
+    import torch
+
+    if name != "auto":
+        return torch.device(name)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

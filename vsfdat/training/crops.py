@@ -1,0 +1,172 @@
+"""The training pictures in memory: decoded once, and downscaled once with each kernel."""
+
+import hashlib
+import io
+import logging
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsfdat.errors import TrainingError
+
+from .downscale import Picture, downscale
+from .recipe import DownscaleFacts
+
+_log = logging.getLogger(__name__)
+SUFFIXES = (".webp", ".png", ".jpg", ".jpeg")
+_ZIP_LINES = 200  # bytes, at most, that a zip says about one file, or about itself
+DETAIL_CELL = 8  # low-resolution pixels; coarse enough that a patch's detail is a handful of additions
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Hold the training pictures, all of one size.
+
+    Args:
+        names: File names, sorted.
+        high: [N, H, W, 3] uint8.
+        low: [N, H/scale, W/scale, 3] uint8 for each downscaling kernel.
+        detail: [N, H/scale/8, W/scale/8]: mean absolute error of bicubic upscaling in each cell, in 8-bit steps.
+        scale: Size of `high` over `low`.
+    """
+
+    names: tuple[str, ...]
+    high: Picture
+    low: Mapping[str, Picture]
+    detail: NDArray[np.float32]
+    scale: int
+
+    @property
+    def styles(self) -> list[str]:
+        """Each picture's style: its name up to the first underscore."""
+        return [name.split("_")[0] for name in self.names]
+
+    def fingerprint(self) -> str:
+        """Hash the names and the pixels, so that a model file can say what it was trained on."""
+        digest = hashlib.blake2b("\n".join(self.names).encode(), digest_size=16)
+        digest.update(self.high.data)
+        return digest.hexdigest()
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """List a folder's pictures by name.
+
+    Raises:
+        TrainingError: There is none.
+    """
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES) if folder.is_dir() else []
+    if not files:
+        raise TrainingError(f"no pictures ({', '.join(SUFFIXES)}) in {folder}")
+    return files
+
+
+def load_crops(data: Path, scale: int, facts: DownscaleFacts) -> Crops:
+    """Decode every training picture and downscale it with each kernel.
+
+    Args:
+        data: A folder of pictures of one size named STYLE_anything, or a file that `pack_crops` made of one.
+        scale: Scale that the network is to learn; 1 leaves the pictures as they are.
+        facts: The kernels; those of share 0 are left out.
+
+    Raises:
+        TrainingError: There are no pictures, or they differ in size.
+    """
+    files = _read_packed(data) if data.is_file() else [(file.name, file.read_bytes()) for file in list_pictures(data)]
+    names = tuple(name for name, _ in files)
+    with ThreadPoolExecutor() as pool:
+        high = _stacked(names, pool.map(lambda file: decode(file[1]), files))
+        low = {
+            kernel: np.stack(list(pool.map(_shrinker(scale, kernel, facts), high)))
+            for kernel, share in facts.kernels.items()
+            if share > 0
+        }
+        detail = np.stack(list(pool.map(lambda picture: _detail(picture, scale), high)))
+    _log.info("%d pictures of %dx%d from %s", len(names), high.shape[2], high.shape[1], data)
+    return Crops(names, high, low, detail, scale)
+
+
+def pack_crops(folder: Path, file: Path, megabytes: float) -> int:
+    """Put a folder's most detailed pictures of every style into one file, to carry to another machine.
+
+    Every style keeps its share of the bytes.
+
+    Args:
+        folder: Pictures named STYLE_anything.
+        file: What to write: a zip of the pictures as they are.
+        megabytes: Largest size of the file.
+
+    Returns:
+        How many pictures it holds.
+    """
+    files = list_pictures(folder)
+    share = min(1.0, (megabytes * 1e6 - _ZIP_LINES) / sum(map(_packed_size, files)))
+    styles: dict[str, list[Path]] = {}
+    for path in files:
+        styles.setdefault(path.name.split("_")[0], []).append(path)
+    kept = [path for members in styles.values() for path in _most_detailed(members, share)]
+    with zipfile.ZipFile(file, "w") as archive:
+        for path in sorted(kept):
+            archive.write(path, path.name)
+    return len(kept)
+
+
+def decode(data: bytes) -> Picture:
+    """Decode a picture file's bytes to [H, W, 3]."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def _read_packed(file: Path) -> list[tuple[str, bytes]]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return [(name, archive.read(name)) for name in sorted(archive.namelist())]
+    except zipfile.BadZipFile:
+        raise TrainingError(f"{file} is neither a folder of pictures nor a packed data file") from None
+
+
+def _most_detailed(files: list[Path], share: float) -> list[Path]:
+    """Keep that share of the files' bytes; bytes of a lossless file are a fair measure of its detail."""
+    left = share * sum(map(_packed_size, files))
+    kept = []
+    for file in sorted(files, key=lambda file: file.stat().st_size, reverse=True):
+        if _packed_size(file) <= left:
+            kept.append(file)
+            left -= _packed_size(file)
+    return kept
+
+
+def _packed_size(file: Path) -> int:
+    return file.stat().st_size + _ZIP_LINES
+
+
+def _stacked(names: tuple[str, ...], pictures: Iterable[Picture]) -> Picture:
+    high = list(pictures)
+    for name, picture in zip(names, high, strict=True):
+        if picture.shape != high[0].shape:
+            raise TrainingError(f"training pictures must have one size, but {name} differs from {names[0]}")
+    return np.stack(high)
+
+
+def _shrinker(scale: int, kernel: str, facts: DownscaleFacts) -> Callable[[Picture], Picture]:
+    return lambda picture: picture if scale == 1 else downscale(picture, scale, kernel, facts.light)
+
+
+def _detail(picture: Picture, scale: int) -> NDArray[np.float32]:
+    """[H, W, 3] -> [H/scale/8, W/scale/8]: how far bicubic upscaling by 2 or more misses."""
+    from PIL import Image
+
+    low: Any = Image.fromarray(downscale(picture, max(2, scale), "bicubic"))
+    upscaled = np.asarray(low.resize((picture.shape[1], picture.shape[0]), Image.Resampling.BICUBIC))
+    miss = np.abs(upscaled.astype(np.float32) - picture).mean(axis=2)
+    cell = DETAIL_CELL * scale
+    rows, columns = miss.shape[0] // cell, miss.shape[1] // cell
+    cells = miss[: rows * cell, : columns * cell].reshape(rows, cell, columns, cell)
+    return cells.mean(axis=(1, 3)).astype(np.float32)

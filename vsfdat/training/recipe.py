@@ -1,0 +1,255 @@
+"""What a training run is made of: a TOML file, read into frozen facts and checked before anything starts."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from vsfdat.arch import PRESETS, FDATConfig
+from vsfdat.errors import TrainingError
+
+Kernel = Literal["bicubic", "lanczos", "bilinear", "area", "aliased"]
+Light = Literal["gamma", "linear"]
+Codec = Literal["h264", "mpeg2", "jpeg", "yuv420"]
+OptimizerName = Literal["adamw", "muon"]
+Precision = Literal["fp32", "bf16"]
+Range = tuple[float, float]
+
+RECIPE_FOLDER = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkFacts:
+    """Name the network: a preset of `vsfdat.arch`, and the hyper-parameters that differ from it.
+
+    Args:
+        preset: Key of `vsfdat.arch.PRESETS`.
+        overrides: Hyper-parameters by their names in `FDATConfig`.
+    """
+
+    preset: str = "fdat_tiny"
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _among("preset", self.preset, PRESETS)
+        _among_all("overrides", self.overrides, [f.name for f in fields(FDATConfig)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingFacts:
+    """Say how patches are drawn from the crops.
+
+    Args:
+        patch: Side of a low-resolution patch, in pixels.
+        batch: Patches a step.
+        styles: Share of each style, by the crop's file name up to the first underscore; empty draws uniformly.
+        detail: How strongly crops are preferred that bicubic upscaling fails on; 0 is not at all.
+        tries: Places looked at in a crop; the one that bicubic upscaling fails on most becomes the patch.
+    """
+
+    patch: int = 48
+    batch: int = 8
+    styles: Mapping[str, float] = field(default_factory=dict)
+    detail: float = 0.0
+    tries: int = 1
+
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "patch", "batch", "tries")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownscaleFacts:
+    """Weigh the kernels that make the low-resolution pictures.
+
+    Args:
+        kernels: Share of each kernel; all are antialiased but "aliased", a bicubic of four taps at any scale.
+        light: Whether pixels are averaged as they are stored, or in proportion to light.
+    """
+
+    kernels: Mapping[str, float] = field(default_factory=lambda: {"bicubic": 1.0})
+    light: Light = "gamma"
+
+    def __post_init__(self) -> None:
+        _among_all("kernels", self.kernels, get_args(Kernel))
+        _among("light", self.light, get_args(Light))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DegradeFacts:
+    """Say what happens to low-resolution patches before the network sees them.
+
+    Args:
+        share: Share of the patches that are degraded; the others stay clean.
+        blur: Gaussian blur of half of the degraded patches: range of sigma, in pixels.
+        noise: Gaussian noise of half of them: range of sigma, in 8-bit steps.
+        codecs: One of these compresses each degraded patch: h264 by CRF, mpeg2 by quantiser, jpeg by quality,
+            yuv420 by nothing but the halved chroma planes.
+    """
+
+    share: float = 0.0
+    blur: Range = (0.0, 0.0)
+    noise: Range = (0.0, 0.0)
+    codecs: Mapping[str, Range] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _among_all("codecs", self.codecs, get_args(Codec))
+        _at_least(self, 0, "share")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerFacts:
+    """Describe the optimiser and its schedule.
+
+    Args:
+        name: "adamw", or "muon" for the weights of the linear layers and AdamW for the rest.
+        lr: Peak learning rate of AdamW.
+        muon_lr: Peak learning rate of Muon, whose steps are scaled to AdamW's usual size.
+        betas: AdamW's two averages.
+        weight_decay: Decoupled weight decay.
+        warmup_steps: Steps of linear warm-up.
+        final_lr: Share of the peak at the end of the cosine.
+        clip_norm: Largest norm of the gradient.
+        ema_decay: Decay of the averaged weights, which are what a run saves.
+    """
+
+    name: OptimizerName = "adamw"
+    lr: float = 6e-4
+    muon_lr: float = 6e-4
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 0.0
+    warmup_steps: int = 200
+    final_lr: float = 0.02
+    clip_norm: float = 1.0
+    ema_decay: float = 0.999
+
+    def __post_init__(self) -> None:
+        _among("name", self.name, get_args(OptimizerName))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossFacts:
+    """Weigh the terms of the loss.
+
+    Args:
+        frequency: Weight of the L1 of the two-dimensional spectrum, beside 1 for the L1 of the picture.
+    """
+
+    frequency: float = 0.002
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFacts:
+    """Say how long and how a run goes.
+
+    Args:
+        steps: Length of the schedule, unless a time budget replaces it.
+        seed: Seed of everything random.
+        precision: Precision of the network's pass; weights stay in fp32.
+        compile: Whether `torch.compile` builds the network's pass; on CPUs it rarely pays.
+        validate_every: Steps between lines of the log.
+        save_minutes: Minutes between checkpoints.
+    """
+
+    steps: int = 10_000
+    seed: int = 1
+    precision: Precision = "bf16"
+    compile: bool = False
+    validate_every: int = 500
+    save_minutes: float = 3.0
+
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "steps", "validate_every")
+        _among("precision", self.precision, get_args(Precision))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Hold everything that decides a run's numbers, apart from the data and the weights that it starts from."""
+
+    network: NetworkFacts = field(default_factory=NetworkFacts)
+    sampling: SamplingFacts = field(default_factory=SamplingFacts)
+    downscale: DownscaleFacts = field(default_factory=DownscaleFacts)
+    degrade: DegradeFacts = field(default_factory=DegradeFacts)
+    optimizer: OptimizerFacts = field(default_factory=OptimizerFacts)
+    loss: LossFacts = field(default_factory=LossFacts)
+    run: RunFacts = field(default_factory=RunFacts)
+
+
+_TABLES: dict[str, type] = {
+    "network": NetworkFacts, "sampling": SamplingFacts, "downscale": DownscaleFacts, "degrade": DegradeFacts,
+    "optimizer": OptimizerFacts, "loss": LossFacts, "run": RunFacts,
+}  # fmt: skip
+
+
+def read_recipe(recipe: Path | str) -> Recipe:
+    """Read a recipe file, or one of the package's own by its name.
+
+    Args:
+        recipe: A TOML file, or a name such as "fdat-tiny-2x".
+
+    Returns:
+        The recipe, with defaults for what the file leaves out.
+
+    Raises:
+        TrainingError: The file is missing, is no TOML, or holds a key or a value that means nothing.
+    """
+    file = Path(recipe)
+    if not file.is_file():
+        file = RECIPE_FOLDER / f"{recipe}.toml"
+    try:
+        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        own = ", ".join(sorted(known.stem for known in RECIPE_FOLDER.glob("*.toml")))
+        raise TrainingError(f"config must be a recipe file or one of {own}, passed {str(recipe)!r}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TrainingError(f"{file.name} is not valid TOML: {error}") from error
+    return parse_recipe(tables, origin=file.name)
+
+
+def parse_recipe(tables: Mapping[str, Any], origin: str = "recipe") -> Recipe:
+    """Check a recipe's tables and freeze them.
+
+    Args:
+        tables: What the TOML holds.
+        origin: What to call the recipe in messages.
+
+    Raises:
+        TrainingError: A key or a value means nothing.
+    """
+    try:
+        _among_all("the recipe", tables, _TABLES)
+        return Recipe(**{name: _fill(_TABLES[name], table) for name, table in tables.items()})
+    except ValueError as error:
+        raise TrainingError(f"{origin}: {error}") from error
+
+
+def _fill(kind: type, table: Mapping[str, Any]) -> Any:
+    _among_all(kind.__name__.removesuffix("Facts").lower(), table, [f.name for f in fields(kind)])
+    return kind(**{key: _frozen(value) for key, value in table.items()})
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(value)
+    if isinstance(value, dict):
+        return {key: _frozen(inner) for key, inner in value.items()}
+    return value
+
+
+def _among(name: str, value: str, known: Iterable[str]) -> None:
+    if value not in (names := list(known)):
+        raise ValueError(f"{name} must be one of {', '.join(names)}, passed {value!r}")
+
+
+def _among_all(name: str, keys: Iterable[str], known: Iterable[str]) -> None:
+    names = list(known)
+    for key in keys:
+        if key not in names:
+            raise ValueError(f"{name} may hold {', '.join(names)}, passed {key!r}")
+
+
+def _at_least(facts: object, least: int, *names: str) -> None:
+    for name in names:
+        if getattr(facts, name) < least:
+            raise ValueError(f"{name} must be at least {least}, passed {getattr(facts, name)}")

@@ -1,0 +1,137 @@
+"""A training run from start to end: what `vsfdat train` does."""
+
+import json
+import logging
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from vsfdat.errors import TrainingError
+from vsfdat.models import load_model
+
+from .crops import Crops, load_crops
+from .evaluate import Score, network_upscaler, score_pictures
+from .export import describe_machine, describe_recipe, export_model
+from .logbook import Line, Logbook, plot_log
+from .recipe import Recipe, read_recipe
+from .sampler import PatchSampler
+from .trainer import Trainer, network_config
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """Name the files and the limits of a run.
+
+    Args:
+        data: Folder of training pictures, or a file that `pack_crops` made.
+        config: Recipe file, or the name of one of the package's.
+        out: Model file to write; the training state, the log and the curve lie beside it under its name.
+        start: Model to begin with: a name or a file.
+        resume: Whether to go on from where `out` was left.
+        hours: Hours of work that replace the recipe's number of steps.
+        validate: Folder of pictures for the score in the log.
+        device: Where to train.
+        workers: Threads that share a batch.
+    """
+
+    data: Path
+    config: str
+    out: Path
+    start: str | None = None
+    resume: bool = False
+    hours: float | None = None
+    validate: Path | None = None
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    workers: int = 1
+
+    @property
+    def state_file(self) -> Path:
+        """The training state, from which a run resumes."""
+        return self.out.with_suffix(".state.pt")
+
+
+def train(session: Session) -> Score | None:
+    """Run a training session to its end.
+
+    Returns:
+        The last validation score, if there are pictures for one.
+
+    Raises:
+        TrainingError: The recipe, the data, the weights to start from or the state to resume are unusable.
+    """
+    recipe = read_recipe(session.config)
+    crops = load_crops(session.data, network_config(recipe).scale, recipe.downscale)
+    budget = session.hours * 3600 if session.hours else None
+    sampler = PatchSampler(crops, recipe)
+    trainer = Trainer(recipe, sampler, session.device, budget=budget, workers=session.workers)
+    _begin(trainer, session)
+    metadata = _origin(recipe, crops, session)
+    logbook = Logbook(session.out.with_suffix(".tsv"), trainer.step)
+    try:
+        score = _run(trainer, session, logbook, metadata)
+    except KeyboardInterrupt:
+        _save(trainer, session, metadata, None)
+        raise
+    _save(trainer, session, metadata, score)
+    plot_log(logbook.file, session.out.with_suffix(".png"))
+    return score
+
+
+def _begin(trainer: Trainer, session: Session) -> None:
+    """Load what the run goes on from, if anything."""
+    if session.resume:
+        if not session.state_file.is_file():
+            raise TrainingError(f"there is nothing to resume: {session.state_file} does not exist")
+        trainer.load(torch.load(session.state_file, map_location="cpu", weights_only=True))
+    elif session.start is not None:
+        trainer.start_from(load_model(session.start).state_dict())
+
+
+def _run(trainer: Trainer, session: Session, logbook: Logbook, metadata: dict[str, str]) -> Score | None:
+    run, score, losses = trainer.recipe.run, None, list[float]()
+    saved = time.monotonic()
+    while trainer.progress < 1:
+        losses.append(trainer.train_step())
+        if trainer.step % run.validate_every == 0 or trainer.progress >= 1:
+            score = _validate(trainer, session)
+            psnr, ssim = (score.psnr, score.ssim) if score else (float("nan"), float("nan"))
+            loss = sum(losses) / len(losses)
+            logbook.write(Line(trainer.step, trainer.clock.worked, trainer.progress, loss, psnr, ssim))
+            losses.clear()
+        if time.monotonic() - saved > run.save_minutes * 60:
+            _save(trainer, session, metadata, score)
+            saved = time.monotonic()
+    return score
+
+
+def _validate(trainer: Trainer, session: Session) -> Score | None:
+    if session.validate is None:
+        return None
+    network = trainer.averaged_network()
+    return score_pictures(network_upscaler(network), session.validate, network.config.scale)
+
+
+def _save(trainer: Trainer, session: Session, metadata: dict[str, str], score: Score | None) -> None:
+    part = session.state_file.with_suffix(".part")
+    torch.save(trainer.state(), part)
+    part.replace(session.state_file)
+    reached = {"steps": str(trainer.step), "worked_s": f"{trainer.clock.worked:.0f}"}
+    if score is not None:
+        reached["validation"] = f"{score} on {session.validate.name if session.validate else ''}"
+    export_model(trainer.average.state, session.out, {**metadata, **reached})
+
+
+def _origin(recipe: Recipe, crops: Crops, session: Session) -> dict[str, str]:
+    """What the model file says about how it was made."""
+    return {
+        "recipe": describe_recipe(recipe),
+        "started_from": Path(session.start).name if session.start else "random weights",
+        "data": json.dumps({"pictures": Counter(crops.styles), "blake2b": crops.fingerprint()}),
+        "machine": describe_machine(session.device, session.workers),
+        "torch": torch.__version__,
+    }

@@ -1,0 +1,178 @@
+"""The training step and all that it changes, as one thing that can be saved and loaded."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vsfdat.arch import FDAT, PRESETS, FDATConfig
+from vsfdat.errors import TrainingError
+
+from .downscale import Picture
+from .losses import l1_with_frequency
+from .optimizer import Average, build_optimizers, lr_factor, set_lr
+from .recipe import Recipe
+from .sampler import PatchSampler
+
+_PAUSE = 5  # a step this many times longer than usual was a pause: a suspended machine, a stopped process
+
+
+@dataclass
+class Clock:
+    """Count the time that was really worked; a pause counts as a few steps.
+
+    Args:
+        worked: Seconds worked so far.
+    """
+
+    worked: float = 0.0
+    usual: float = 0.0
+
+    def tick(self, seconds: float) -> None:
+        """Take in one step's duration."""
+        counted = min(seconds, _PAUSE * self.usual) if self.usual else seconds
+        self.usual = 0.95 * self.usual + 0.05 * counted if self.usual else counted
+        self.worked += counted
+
+
+class Trainer:
+    """Train one network.
+
+    Args:
+        recipe: What decides the numbers.
+        sampler: Where batches come from.
+        device: Where the network runs.
+        budget: Seconds of work that replace the recipe's number of steps.
+        workers: Threads that share a step's batch, each on one core. On a CPU that other programs use too this is
+            far faster than torch's own threads, which wait for each other at every operation.
+
+    Raises:
+        TrainingError: Several workers and dropout, whose draws the threads would take in any order; or a batch that
+            the workers cannot share evenly.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        sampler: PatchSampler,
+        device: torch.device,
+        *,
+        budget: float | None = None,
+        workers: int = 1,
+    ) -> None:
+        config = network_config(recipe)
+        if workers > 1 and (config.drop_path_rate or config.drop_rate):
+            raise TrainingError("several workers need drop_path_rate and drop_rate 0, or a run could not be repeated")
+        if recipe.sampling.batch % workers:
+            raise TrainingError(f"workers must divide the batch of {recipe.sampling.batch}, passed {workers}")
+        torch.manual_seed(recipe.run.seed)
+        self.recipe, self._sampler, self.device, self._budget, self._workers = recipe, sampler, device, budget, workers
+        self.module = FDAT(config).to(device).to(memory_format=torch.channels_last).train()
+        self.average = Average(self.module, recipe.optimizer.ema_decay)
+        self.clock = Clock()
+        self.step = 0
+        self._parameters = list(self.module.parameters())
+        self._optimizers = build_optimizers(self.module, recipe.optimizer)
+        self._network = torch.compile(self.module) if recipe.run.compile else self.module
+        self._pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done, 0 to 1."""
+        done = self.step / self.recipe.run.steps if self._budget is None else self.clock.worked / self._budget
+        return min(1.0, done)
+
+    def train_step(self) -> float:
+        """Do one step.
+
+        Returns:
+            The loss.
+        """
+        began = time.perf_counter()
+        facts = self.recipe.optimizer
+        torch.manual_seed(self.recipe.run.seed * 1_000_003 + self.step)  # dropout, so that resuming changes nothing
+        low, high = (self._to_device(patches) for patches in self._sampler.batch(self.step))
+        loss = self._backward(low, high)
+        nn.utils.clip_grad_norm_(self._parameters, facts.clip_norm)
+        set_lr(self._optimizers, lr_factor(self.step, self.progress, facts))
+        for optimizer in self._optimizers:
+            optimizer.step()
+        self.average.update(self.step)
+        self.step += 1
+        self.clock.tick(time.perf_counter() - began)
+        return loss
+
+    def start_from(self, state: dict[str, Tensor]) -> None:
+        """Begin with the weights of another run.
+
+        Raises:
+            TrainingError: They belong to another network.
+        """
+        try:
+            self.module.load_state_dict(state)
+        except RuntimeError as error:
+            raise TrainingError("the weights to start from do not fit the recipe's network") from error
+        self.average.load(self.module.state_dict())
+
+    def state(self) -> dict[str, Any]:
+        """Everything that `load` needs to go on to the same numbers."""
+        return {
+            "step": self.step,
+            "worked": self.clock.worked,
+            "module": self.module.state_dict(),
+            "average": self.average.state,
+            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        self.step, self.clock = state["step"], Clock(state["worked"])
+        self.module.load_state_dict(state["module"])
+        self.average.load(state["average"])
+        for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+
+    def averaged_network(self) -> FDAT:
+        """Build a network of the averaged weights, for validation: eval mode, on the training's device."""
+        network = FDAT(self.module.config).to(self.device)
+        network.load_state_dict(self.average.state)
+        return network.eval()
+
+    def _backward(self, low: Tensor, high: Tensor) -> float:
+        """Low and high patches [B, 3, H, W] uint8 -> the loss; leaves its gradients with the parameters."""
+        if self._workers == 1:
+            loss, gradients = self._gradients(low, high)
+        else:
+            shards = self._pool.map(self._gradients, low.chunk(self._workers), high.chunk(self._workers))
+            losses, lists = zip(*shards, strict=True)
+            loss = sum(losses) / len(losses)
+            gradients = tuple(sum(parts) / len(parts) for parts in zip(*lists, strict=True))
+        for parameter, gradient in zip(self._parameters, gradients, strict=True):
+            parameter.grad = gradient
+        return loss
+
+    def _gradients(self, low: Tensor, high: Tensor) -> tuple[float, tuple[Tensor, ...]]:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.run.precision == "bf16"):
+            prediction = self._network(low / 255)
+        loss = l1_with_frequency(prediction.float(), high / 255, self.recipe.loss.frequency)
+        # The gates that a block does not use get no gradient, but every optimiser step should see the same tensors.
+        return loss.item(), torch.autograd.grad(loss, self._parameters, materialize_grads=True)
+
+    def _to_device(self, patches: Picture) -> Tensor:
+        """[B, H, W, 3] -> [B, 3, H, W], channels last as it already lies."""
+        return torch.from_numpy(patches).to(self.device).permute(0, 3, 1, 2)
+
+
+def network_config(recipe: Recipe) -> FDATConfig:
+    """Resolve the recipe's preset and overrides.
+
+    Raises:
+        TrainingError: The hyper-parameters contradict each other.
+    """
+    try:
+        return replace(PRESETS[recipe.network.preset], **recipe.network.overrides)
+    except ValueError as error:
+        raise TrainingError(f"the recipe's network: {error}") from error

@@ -174,7 +174,7 @@ class ExactEngine:
         unshuffle = self._network.config.unshuffle
         padded = pad_to_multiple(frame.unsqueeze(0), unshuffle)
         pixels = F.pixel_unshuffle(padded, unshuffle)[0].permute(1, 2, 0)
-        return pixels.to(self._network.dtype, memory_format=torch.contiguous_format)
+        return pixels.to(self._network.dtype).contiguous()
 
     def _workspace(self, height: int, width: int, plan: planning.Plan) -> list[Tensor]:
         """Give the slot's maps, allocated anew only where the frame's size has changed."""

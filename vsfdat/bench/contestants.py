@@ -1,0 +1,166 @@
+"""Everything that runs FDAT: each one a function from a frame [3, H, W] to a picture, on the same weights.
+
+Peers run only where they are installed; where they are not, the error says which command installs them.
+"""
+
+import functools
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vsfdat.arch import FDAT
+from vsfdat.engine import Precision, build
+from vsfdat.engine.device import DTYPES
+
+Run = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What everybody is asked to do.
+
+    Args:
+        network: The weights.
+        width: Of the frame, in pixels.
+        height: Of the frame, in pixels.
+        precision: Of the arithmetic.
+        device: Where.
+        folder: For files that a peer reads.
+    """
+
+    network: FDAT
+    width: int
+    height: int
+    precision: Precision
+    device: torch.device
+    folder: Path
+
+
+class UnavailableError(Exception):
+    """A contestant cannot run here; the message says why, or which command installs it."""
+
+
+def ours(task: Task) -> Run:
+    """The exact engine, as `vsfdat.upscale` runs it."""
+    return build(task.network, device=task.device, precision=task.precision)()
+
+
+def reference(task: Task) -> Run:
+    """The plain module as the community runs it: spandrel's, eager."""
+    module = _spandrels(task)
+
+    def run(frame: Tensor) -> Tensor:
+        with torch.inference_mode():
+            picture: Tensor = module(frame.unsqueeze(0).to(DTYPES[task.precision]))[0]
+            return picture.float()
+
+    return run
+
+
+def compiled(task: Task) -> Run:
+    """The plain module under torch.compile."""
+    module = torch.compile(_spandrels(task), mode="max-autotune" if task.device.type == "cuda" else None)
+
+    def run(frame: Tensor) -> Tensor:
+        with torch.inference_mode():
+            picture: Tensor = module(frame.unsqueeze(0).to(DTYPES[task.precision]))[0]
+            return picture.float()
+
+    return run
+
+
+def openvino(task: Task) -> Run:
+    """OpenVINO through vs-mlrt, whole frame: what VapourSynth's users run on a CPU."""
+    hint = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}[task.precision]
+    _need_cpu(task)
+    import vapoursynth as vs
+
+    if not hasattr(vs.core, "ov"):
+        raise UnavailableError("pip install vapoursynth-mlrt-ov")
+    path = _export(task)
+    source = vs.core.std.BlankClip(format=vs.RGBS, width=task.width, height=task.height, length=1 << 20, keep=True)
+    shown: list[Tensor] = []
+    clip = source.std.ModifyFrame(source, functools.partial(_show, shown))
+    upscaled = vs.core.ov.Model([clip], str(path), device="CPU", config=lambda: {"INFERENCE_PRECISION_HINT": hint})
+    numbers = iter(range(1 << 20))
+
+    def run(frame: Tensor) -> Tensor:
+        shown[:] = [frame]
+        with upscaled.get_frame(next(numbers)) as picture:
+            return torch.stack([torch.from_numpy(np.array(picture[plane])) for plane in range(3)])
+
+    return run
+
+
+def onnxruntime(task: Task) -> Run:
+    """ONNX Runtime on the CPU, whole frame; it has no low precision there."""
+    _need_cpu(task)
+    if task.precision != "fp32":
+        raise UnavailableError("runs FDAT on a CPU in fp32 only")
+    try:
+        import onnxruntime as ort
+    except ImportError:
+        raise UnavailableError("pip install onnxruntime") from None
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = ort.InferenceSession(str(_export(task)), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+
+    def run(frame: Tensor) -> Tensor:
+        return torch.from_numpy(session.run(None, {name: frame.unsqueeze(0).numpy()})[0])[0]
+
+    return run
+
+
+CONTESTANTS: dict[str, Callable[[Task], Run]] = {
+    "ours": ours,
+    "reference": reference,
+    "compile": compiled,
+    "openvino": openvino,
+    "onnxruntime": onnxruntime,
+}
+
+
+def _spandrels(task: Task) -> nn.Module:
+    from spandrel import MAIN_REGISTRY
+
+    module: nn.Module = MAIN_REGISTRY.load(dict(task.network.state_dict())).model.eval()
+    module = module.to(task.device, DTYPES[task.precision])
+    return module.to(memory_format=torch.channels_last) if task.device.type == "cuda" else module
+
+
+def _need_cpu(task: Task) -> None:
+    if task.device.type != "cpu":
+        raise UnavailableError("is compared on the CPU")
+
+
+def _export(task: Task) -> Path:
+    """Write the community's ONNX graph of the network at the frame's size, once a size."""
+    try:
+        import onnx  # noqa: F401
+    except ImportError:
+        raise UnavailableError("pip install onnx") from None
+    path = task.folder / f"fdat-{task.width}x{task.height}.onnx"
+    if not path.exists():
+        module = _spandrels(Task(task.network, task.width, task.height, "fp32", torch.device("cpu"), task.folder))
+        example = torch.zeros(1, 3, task.height, task.width)
+        torch.onnx.export(module, (example,), str(path), dynamo=False, opset_version=17, input_names=["input"])
+    return path
+
+
+def _show(shown: list[Tensor], n: int, f: Any) -> Any:  # noqa: ARG001
+    frame = f.copy()
+    for plane in range(3):
+        np.copyto(np.asarray(frame[plane]), shown[0][plane].numpy())
+    return frame
+
+
+def temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    """Make the folder for a task's files; it goes when its `with` ends."""
+    return tempfile.TemporaryDirectory(prefix="vsfdat-bench-")

@@ -1,0 +1,176 @@
+"""Interleaved runs, medians, peak memory in a process of its own."""
+
+import multiprocessing
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from vsfdat.arch import FDAT
+from vsfdat.engine import Precision, choose_precision, find_devices
+from vsfdat.models import DEFAULT_MODEL, load_model
+
+from .contestants import CONTESTANTS, Run, Task, UnavailableError, temporary_folder
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to compare.
+
+    Args:
+        model: A name in the catalog, the path of a checkpoint, or a preset's name for random weights.
+        width: Of the frame, in pixels.
+        height: Of the frame, in pixels.
+        precision: "auto", "fp32", "fp16" or "bf16".
+        device: One device.
+        engines: Names in `CONTESTANTS`.
+        frames: Timed runs of each, after one that is not counted.
+        memory: Whether to measure peak memory too, in one more process an engine.
+    """
+
+    model: str = DEFAULT_MODEL
+    width: int = 480
+    height: int = 272
+    precision: str = "auto"
+    device: str = "auto"
+    engines: Sequence[str] = ("ours", "reference")
+    frames: int = 5
+    memory: bool = True
+
+
+@dataclass(frozen=True)
+class Result:
+    """One contestant's figures; `why_not` instead where it could not run.
+
+    Args:
+        name: The contestant's.
+        seconds: Of each timed run.
+        difference: Largest difference from the plain module in fp32, in picture values of 0 to 1.
+        peak_bytes: Most memory taken above what the process had before the first frame.
+        why_not: A sentence, or the command that installs what is missing.
+    """
+
+    name: str
+    seconds: tuple[float, ...] = ()
+    difference: float | None = None
+    peak_bytes: int | None = None
+    why_not: str | None = None
+
+    @property
+    def median(self) -> float:
+        """Seconds a frame."""
+        return statistics.median(self.seconds)
+
+
+def compare(settings: Settings, tell: Callable[[str], None]) -> list[Result]:
+    """Run all contestants in turn, frame by frame, so that a machine that slows down slows them all.
+
+    Args:
+        settings: What to compare.
+        tell: Hears what is going on.
+
+    Raises:
+        ValueError: A setting is unusable.
+    """
+    unknown = set(settings.engines) - CONTESTANTS.keys()
+    if unknown:
+        raise ValueError(f"engines must be some of {', '.join(CONTESTANTS)}, passed {', '.join(sorted(unknown))}")
+    with temporary_folder() as folder:
+        task = make_task(settings, Path(folder))
+        torch.manual_seed(0)
+        frame = torch.rand(3, settings.height, settings.width)
+        truth = _plain(task, frame)
+        runs, absent = _build_all(task, settings.engines, tell)
+        differences = {name: _difference(run(frame.to(task.device)), truth) for name, run in runs.items()}
+        seconds: dict[str, list[float]] = {name: [] for name in runs}
+        for number in range(settings.frames):
+            tell(f"round {number + 1} of {settings.frames}")
+            for name, run in runs.items():
+                seconds[name].append(_timed(run, frame.to(task.device)))
+    peaks = {name: _peak_bytes(settings, name) if settings.memory else None for name in runs}
+    present = {name: Result(name, tuple(seconds[name]), differences[name], peaks[name]) for name in runs}
+    return [present.get(name) or absent[name] for name in settings.engines]
+
+
+def make_task(settings: Settings, folder: Path) -> Task:
+    """Settle the device and the precision, and load the weights."""
+    device = find_devices(settings.device)[0]
+    precision: Precision = choose_precision(settings.precision, device)
+    return Task(_network(settings.model), settings.width, settings.height, precision, device, folder)
+
+
+def _network(model: str) -> FDAT:
+    from vsfdat.arch import PRESETS
+
+    if model not in PRESETS:
+        return load_model(model)
+    torch.manual_seed(0)
+    return FDAT(PRESETS[model], scale=2).eval().requires_grad_(False)
+
+
+def _build_all(
+    task: Task, names: Sequence[str], tell: Callable[[str], None]
+) -> tuple[dict[str, Run], dict[str, Result]]:
+    runs, absent = {}, {}
+    for name in names:
+        tell(f"preparing {name}")
+        try:
+            runs[name] = CONTESTANTS[name](task)
+        except UnavailableError as error:
+            absent[name] = Result(name, why_not=str(error))
+    return runs, absent
+
+
+def _plain(task: Task, frame: Tensor) -> Tensor:
+    with torch.inference_mode():
+        picture: Tensor = task.network.to(task.device)(frame.unsqueeze(0).to(task.device))[0].cpu()
+    task.network.to("cpu")
+    return picture
+
+
+def _difference(picture: Tensor, truth: Tensor) -> float:
+    return (picture.float().cpu() - truth).abs().max().item()
+
+
+def _timed(run: Run, frame: Tensor) -> float:
+    start = time.perf_counter()
+    run(frame)
+    if frame.device.type != "cpu":
+        torch.accelerator.synchronize()
+    return time.perf_counter() - start
+
+
+def _peak_bytes(settings: Settings, name: str) -> int | None:
+    """Run one contestant for two frames in a fresh process and see how far its memory rises."""
+    if settings.device.startswith("cpu") or not torch.accelerator.is_available():
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            return pool.apply(_resident_rise, (settings, name))
+    return None
+
+
+def _resident_rise(settings: Settings, name: str) -> int | None:
+    if sys.platform != "linux":
+        return None
+    with temporary_folder() as folder:
+        task = make_task(settings, Path(folder))
+        run = CONTESTANTS[name](task)
+        frame = torch.rand(3, settings.height, settings.width)
+        _reset_peak()
+        before = _status("VmRSS")
+        run(frame)
+        return _status("VmHWM") - before
+
+
+def _reset_peak() -> None:
+    """Let the kernel forget the peak of what came before, such as compiling."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def _status(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))

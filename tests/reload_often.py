@@ -1,18 +1,22 @@
 """Load a script 20 times as a previewer does: one process, the modules kept, a fresh core each time.
 
 Prints a line a load: threads, tensors, objects since the first load, resident megabytes. Every second load abandons
-frames that it asked for.
+frames that it asked for. Fails if the package, imported and used, left a global switch of the process changed.
 """
 
 import gc
+import importlib
+import logging
+import os
+import sys
 import threading
+import warnings
 from pathlib import Path
 
 import torch
 import vapoursynth as vs
 
 import vsfdat
-from vsfdat.arch import FDAT
 
 
 class Previewer(vs.EnvironmentPolicy):
@@ -30,12 +34,20 @@ class Previewer(vs.EnvironmentPolicy):
         return before
 
 
-class Padded(FDAT):
-    """A tiny network with 48 MB of weights that nobody uses, so that a leak of it shows."""
+def padded_network():
+    """Build a tiny network with 48 MB of weights that nobody uses, so that a leak of it shows."""
+    module = vsfdat.arch.FDAT(scale=2, embed_dim=8, num_heads=2, num_groups=1, depth_per_group=1, mid_dim=8).eval()
+    module.ballast = torch.nn.Parameter(torch.ones(12, 1024, 1024))
+    return module
 
-    def __init__(self):
-        super().__init__(scale=2, embed_dim=8, num_heads=2, num_groups=1, depth_per_group=1, mid_dim=8)
-        self.ballast = torch.nn.Parameter(torch.ones(12, 1024, 1024))
+
+def switches():
+    """List what a library could change for everyone else in the process."""
+    return (
+        dict(os.environ), torch.get_num_threads(), torch.get_default_dtype(), torch.is_grad_enabled(),
+        torch.backends.cudnn.benchmark, torch.backends.cuda.matmul.allow_tf32, torch.get_float32_matmul_precision(),
+        warnings.filters[:], logging.getLogger().handlers[:], sys.getswitchinterval(),
+    )  # fmt: skip
 
 
 def load(module, patient):
@@ -59,8 +71,10 @@ def resident_megabytes():
 
 
 def main():
-    torch.manual_seed(0)
-    module, previewer = Padded().eval(), Previewer()
+    importlib.import_module("spandrel")  # pulls in torch.compile, which sets a variable and a filter of its own
+    before = switches()
+    importlib.import_module("vsfdat.plugin")
+    module, previewer = padded_network(), Previewer()
     vs.register_policy(previewer)
     gc.collect()
     gc.freeze()  # what the imports brought stays, and need not be counted each time
@@ -73,6 +87,7 @@ def main():
         gc.collect()
         print(threading.active_count(), count_tensors(), len(gc.get_objects()), resident_megabytes())
     gc.unfreeze()
+    assert switches() == before
 
 
 if __name__ == "__main__":

@@ -29,19 +29,3 @@ def test_importing_is_free() -> None:
     script = "import sys, vsfdat; print([name for name in ('torch', 'vapoursynth', 'numpy') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("[]\n", "")
-
-
-def test_importing_everything_sets_no_global_switch() -> None:
-    script = """
-import os, torch
-def switches():
-    return (
-        dict(os.environ), torch.get_num_threads(), torch.get_default_dtype(), torch.is_grad_enabled(),
-        torch.backends.cudnn.benchmark, torch.backends.cuda.matmul.allow_tf32, torch.get_float32_matmul_precision(),
-    )
-before = switches()
-import vsfdat.plugin
-assert switches() == before
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == ""

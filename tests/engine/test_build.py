@@ -27,14 +27,14 @@ def test_the_reference_is_the_module_whole_frame(tiny: FDAT) -> None:
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_low_precision_is_close_and_gives_fp32(tiny: FDAT, precision: str) -> None:
     frame = torch.rand(3, 13, 21)
-    full, low = (build(tiny, device=CPU, precision=name)()(frame) for name in ("fp32", precision))
+    full, low = (build(tiny, device=CPU, precision=name, kind="reference")()(frame) for name in ("fp32", precision))
     assert low.dtype == torch.float32
     assert 0 < (full - low).abs().max() < 0.02
 
 
 def test_building_leaves_the_module_alone_and_slots_share_weights(tiny: FDAT) -> None:
     tiny.train()
-    make = build(tiny, device=CPU, precision="bf16")
+    make = build(tiny, device=CPU, precision="bf16", kind="reference")
     first, second = make(), make()
     assert tiny.training
     assert next(tiny.parameters()).dtype == torch.float32
@@ -49,7 +49,7 @@ def test_an_unknown_kind_is_named(tiny: FDAT) -> None:
 def test_one_channel_runs_on_each_plane() -> None:
     torch.manual_seed(0)
     gray = FDAT(num_in_ch=1, num_out_ch=1, scale=2, embed_dim=8, num_heads=2, num_groups=1, depth_per_group=1)
-    engine = build(gray, device=CPU, precision="fp32")()
+    engine = build(gray, device=CPU, precision="fp32", kind="reference")()
     frame = torch.rand(3, 9, 11)
     picture = PerPlane(engine)(frame)
     assert picture.shape == (3, 18, 22)

@@ -1,0 +1,136 @@
+"""The kernels one by one: against plain float64 and the torch ops, and how near the card's ceilings they come."""
+
+from typing import Any
+
+import torch
+
+from tests.ops.kernel_cases import (
+    KERNELS,
+    SHAPES,
+    TOLERANCES,
+    Case,
+    Shape,
+    channel_weights,
+    ffn_weights,
+    spatial_weights,
+)
+from vsfdat.ops import reference, triton
+
+from .setting import DTYPES, Report, Setting, significant
+
+# What each compiles for: every preset's shape in fp16, every precision at one.
+_EXACTNESS = [
+    ("fdat_medium", "fp16"), ("fdat_medium", "bf16"), ("fdat_medium", "fp32"), ("fdat_tiny", "fp16"),
+    ("fdat_large", "fp16"),
+]  # fmt: skip
+_SIZES = [(1, 1), (7, 8), (8, 7), (63, 130), (257, 511)]
+
+
+def exactness(setting: Setting, report: Report) -> list[dict[str, Any]]:
+    """Each kernel's error beside the torch op's, the worst over the sizes; and whether it repeats bit by bit."""
+    combinations, sizes, kernels = _EXACTNESS, _SIZES, list(KERNELS)
+    if setting.dry:
+        combinations, sizes, kernels = _EXACTNESS[2:3], _SIZES[1:2], ["channel_reduce", "ffn"]
+    return [
+        _compare(setting, report, kernel, preset, dtype, sizes) for preset, dtype in combinations for kernel in kernels
+    ]
+
+
+def _compare(setting: Setting, report: Report, kernel: str, preset: str, precision: str, sizes: Any) -> dict[str, Any]:
+    ours, theirs = 0.0, 0.0
+    shape = Shape(24, 2, 40) if setting.dry else SHAPES[preset]
+    for height, width in sizes:
+        case = Case(shape, height, width, (0, height), DTYPES[precision], setting.device)
+        outcome = KERNELS[kernel](case, triton)
+        ours, theirs = max(ours, outcome.error), max(theirs, KERNELS[kernel](case, reference).error)
+        again = KERNELS[kernel](case, triton).error
+        name = f"{kernel} {preset} {precision} {width}x{height}"
+        report.expect(outcome.error == again, f"{name}: a second run differs from the first")
+        within = outcome.error <= max(2 * theirs, TOLERANCES[case.dtype])
+        report.expect(within, f"{name}: error {outcome.error:.3g}, torch's is {theirs:.3g}")
+    part = Case(shape, 24, 9, (8, 16), DTYPES[precision], setting.device)
+    report.expect(KERNELS[kernel](part, triton).untouched, f"{kernel} {preset} {precision}: wrote rows not asked for")
+    return {"kernel": kernel, "preset": preset, "precision": precision, "error": ours, "torch_error": theirs}
+
+
+def beyond_int32(setting: Setting, report: Report) -> dict[str, Any]:
+    """Rows beyond the 2³¹st element equal the same rows at the start of a small map, bit by bit."""
+    height, width, tail = (32, 8, 24) if setting.dry else (4480, 4096, 24)
+    small = Case(SHAPES["fdat_medium"], tail, width, (8, 16), torch.float16, setting.device)
+    x = small.features()
+    weights = triton.pack_ffn(ffn_weights(small))
+    out, expected = torch.empty_like(x), torch.empty_like(x)
+    triton.ffn(x, expected, weights, small.rows)
+    large = torch.empty(height, width, x.shape[2], dtype=x.dtype, device=x.device)
+    large_out = torch.empty_like(large)
+    large[height - tail :] = x
+    first = height - tail + 8
+    triton.ffn(large, large_out, weights, (first, first + 8))
+    out = large_out[first : first + 8]
+    report.expect(torch.equal(out, expected[8:16]), "ffn: wrong beyond the 2³¹st element")
+    return {"elements": large.numel()}
+
+
+def breakdown(setting: Setting, report: Report, ceilings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Time each kernel on a 1920×1080 map of fdat_medium in fp16.
+
+    Bytes are the least possible (x read, out written once), multiply-adds those the op is defined by.
+    """
+    width, height = setting.size(1920, 1080)
+    shape = SHAPES["fdat_medium"]
+    case = Case(shape, height, width, (0, height), torch.float16, setting.device)
+    rows = []
+    for kernel, call in timed_calls(case).items():
+        passes, multiply_adds = _work(shape)[kernel]
+        took = setting.milliseconds(call)
+        gigabytes = passes * height * width * shape.channels * 2e-9
+        teraflops = 2e-12 * multiply_adds * height * width
+        floor = max(gigabytes / ceilings["copy_gb_s"], teraflops / ceilings["matmul_tflop_s"]["fp16"]) * 1e3
+        rows.append(
+            {
+                "kernel": kernel, "ms": significant(took), "gb_s": significant(1e3 * gigabytes / took),
+                "tflop_s": significant(1e3 * teraflops / took), "floor_ms": significant(floor),
+            }
+        )  # fmt: skip
+    return rows
+
+
+def timed_calls(case: Case) -> dict[str, Any]:
+    """Each op on weights packed beforehand, by name."""
+    c, rows = case.shape.channels, case.rows
+    x, out = case.features().contiguous(), case.output()
+    spatial, channel = triton.pack_spatial(spatial_weights(case)), triton.pack_channel(channel_weights(case))
+    hidden = triton.pack_ffn(ffn_weights(case))
+    conv = triton.pack_conv(case.random(c, c, 3, 3, scale=0.05), None)
+    plain_conv = reference.pack_conv(case.random(c, c, 3, 3, scale=0.05), None)
+    matrix, bias = case.random(c, c, scale=0.1), case.random(c)
+    planes = torch.randint(0, 256, (3, case.height, case.width), dtype=torch.uint8, device=case.device)
+    picture = torch.empty(case.height, case.width, 3, dtype=case.dtype, device=case.device)
+    return {
+        "spatial_reduce": lambda: triton.spatial_reduce(x, spatial, rows),
+        "spatial_apply": lambda: triton.spatial_apply(x, out, spatial, matrix, bias, rows),
+        "channel_reduce": lambda: triton.channel_reduce(x, channel, rows),
+        "channel_apply": lambda: triton.channel_apply(x, out, channel, matrix, bias, rows),
+        "ffn": lambda: triton.ffn(x, out, hidden, rows),
+        "conv3x3": lambda: triton.conv3x3(x, out, conv, x, rows),
+        "conv3x3 of torch": lambda: reference.conv3x3(x, out, plain_conv, x, rows),
+        "frame_in": lambda: triton.frame_in(planes, picture, 255),
+        "frame_out": lambda: triton.frame_out(picture, planes, 255),
+    }
+
+
+def _work(shape: Shape) -> dict[str, tuple[float, float]]:
+    """Map passes and multiply-adds a pixel."""
+    c, d, tokens = shape.channels, shape.hidden, shape.window**2
+    conv, frame = (3.0, 9 * c * c), (4.5 / c, 0)
+    return {
+        "spatial_reduce": (1, 9 * c),
+        "spatial_apply": (2, 4 * c * c + 2 * tokens * c + 9 * c),
+        "channel_reduce": (1, c * c),
+        "channel_apply": (2, c * c + 9 * c),
+        "ffn": (2, 2 * c * d + 9 * d),
+        "conv3x3": conv,
+        "conv3x3 of torch": conv,
+        "frame_in": frame,
+        "frame_out": frame,
+    }

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from .recipe import Recipe
@@ -25,7 +25,7 @@ def export_model(state: Mapping[str, Tensor], file: Path, metadata: Mapping[str,
     """
     tensors = {name: _stored(tensor, half) for name, tensor in state.items()}
     part = file.with_name(file.name + ".part")
-    save_file(tensors, part, {"format": "pt", **metadata})
+    part.write_bytes(save(tensors, {"format": "pt", **metadata}))
     part.replace(file)
 
 

@@ -1,5 +1,7 @@
 """Batches of patches: which crop, which place in it, which downscaling, turned how."""
 
+from concurrent.futures import Future, ThreadPoolExecutor
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,8 @@ from .crops import DETAIL_CELL, Crops
 from .degrade import degrade
 from .downscale import Picture
 from .recipe import Recipe, SamplingFacts
+
+Batch = tuple[Picture, Picture]
 
 
 def crop_shares(crops: Crops, facts: SamplingFacts) -> NDArray[np.float64]:
@@ -46,16 +50,23 @@ class PatchSampler:
         self._kernels = list(crops.low)
         shares = np.array([recipe.downscale.kernels[kernel] for kernel in self._kernels])
         self._kernel_shares = shares / shares.sum()
+        self._thread = ThreadPoolExecutor(1)
+        self._ahead: dict[int, Future[Batch]] = {}
         largest = min(crops.high.shape[1:3]) // crops.scale
         if recipe.sampling.patch > largest:
             raise TrainingError(f"patch must be at most {largest} for these pictures, passed {recipe.sampling.patch}")
 
-    def batch(self, step: int) -> tuple[Picture, Picture]:
-        """Draw the batch of a step.
+    def batch(self, step: int) -> Batch:
+        """Give the batch of a step, and draw the next one while the caller is busy with it.
 
         Returns:
             Low-resolution patches [B, H, W, 3] and their originals [B, H·scale, W·scale, 3].
         """
+        current = self._ahead.pop(step, None)
+        self._ahead = {step + 1: self._thread.submit(self._draw, step + 1)}
+        return current.result() if current else self._draw(step)
+
+    def _draw(self, step: int) -> Batch:
         draw = np.random.default_rng((self._recipe.run.seed, step))
         pairs = [self._pair(draw) for _ in range(self._facts.batch)]
         return np.stack([low for low, _ in pairs]), np.stack([high for _, high in pairs])

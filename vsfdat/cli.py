@@ -133,6 +133,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         import cyclopts
     except ImportError:
         _fail('cyclopts is not installed, it comes with: pip install "vsfdat[cli]"')
+    from vsfdat.training import commands as training
+
     app = cyclopts.App(
         name="vsfdat",
         default_parameter=cyclopts.Parameter(negative=()),  # no --no-overwrite, no --empty-tile
@@ -141,6 +143,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     app.default(upscale)
     for command in _COMMANDS:
         app.command(command)
+    app.command(training.train)
+    app.command(training.evaluate, name="eval")
+    app.command(training.compare)
+    app.command(training.pack)
     _run(app, arguments)
 
 

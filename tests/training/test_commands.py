@@ -1,9 +1,13 @@
+import importlib.util
+
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
 
 from vsfdat.arch import FDAT
+from vsfdat.cli import main
+from vsfdat.errors import TrainingError
 from vsfdat.training import commands
 
 
@@ -39,3 +43,31 @@ def test_models_of_different_scales_are_refused(model, data, tmp_path):
 def test_pack_says_how_many_pictures_it_kept(data, tmp_path, capsys):
     commands.pack(data, tmp_path / "crops.zip", megabytes=1)
     assert capsys.readouterr().out == f"{tmp_path / 'crops.zip'}: 6 pictures\n"
+
+
+def test_missing_packages_are_named(data, tmp_path, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "av" else find(name))
+    with pytest.raises(TrainingError) as caught:
+        commands.train(data=data, config="fdat-tiny-2x", out=tmp_path / "model.safetensors")
+    assert str(caught.value) == 'av not installed; get all of it with: pip install "vsfdat[train]"'
+
+
+@pytest.mark.parametrize("command", ["train", "eval", "compare", "pack"])
+def test_the_command_line_knows_it(command, capsys):
+    pytest.importorskip("cyclopts")
+    main([command, "--help"])
+    assert f"Usage: vsfdat {command} " in capsys.readouterr().out
+
+
+def test_a_run_from_the_command_line(data, tmp_path, capsys):
+    pytest.importorskip("torchmetrics")
+    config = tmp_path / "tiny.toml"
+    config.write_text(
+        "[network]\noverrides = {scale = 2, embed_dim = 16, num_groups = 1, depth_per_group = 1, num_heads = 2}\n"
+        "[sampling]\npatch = 16\nbatch = 2\n[run]\nsteps = 2\n"
+    )
+    out = tmp_path / "new" / "model.safetensors"
+    commands.train(data=data, config=str(config), out=out, device="cpu")
+    assert out.is_file()
+    assert capsys.readouterr().out == f"{out}: trained\n"

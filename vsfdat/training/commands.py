@@ -1,14 +1,20 @@
 """The sub-commands `vsfdat train`, `vsfdat eval`, `vsfdat compare` and `vsfdat pack`."""
 
+import importlib.util
+import logging
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vsfdat.errors import TrainingError
+
 if TYPE_CHECKING:
     import torch
 
     from .interpolate import Upscaler
+
+_INTERRUPTED = 130  # what shells give a process that Ctrl-C ended
 
 
 def train(
@@ -46,13 +52,19 @@ def train(
     workers
         CPU cores that share a batch, each with its part.
     """
+    _check_installed()
     from .session import Session, train
 
+    logging.getLogger(__package__).setLevel(logging.INFO)  # a run of hours should be heard of
     session = Session(
         data=data, config=config, out=out, start=start, resume=resume, hours=hours, validate=validate,
         device=_device(device), workers=workers,
     )  # fmt: skip
-    score = train(session)
+    try:
+        score = train(session)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"stopped; go on with the same command and --resume, {out} is usable as it is\n")
+        sys.exit(_INTERRUPTED)
     sys.stdout.write(f"{out}: {score or 'trained'}\n")
 
 
@@ -70,6 +82,7 @@ def evaluate(*models: str, data: Path, device: str = "auto", clip: Path | None =
     clip
         A video from a camera that stands still; measures how much its picture changes from frame to frame.
     """
+    _check_installed()
     from .evaluate import score_table
 
     upscalers, scale = _upscalers(models, device, baselines=("bicubic", "Lanczos", "spline36"))
@@ -94,6 +107,7 @@ def compare(*models: str, data: Path, out: Path, rows: int = 6) -> None:
     rows
         Pictures to show.
     """
+    _check_installed()
     from PIL import Image
 
     from .compare import contact_sheet
@@ -117,6 +131,17 @@ def pack(data: Path, out: Path, *, megabytes: float = 50) -> None:
     from .crops import pack_crops
 
     sys.stdout.write(f"{out}: {pack_crops(data, out, megabytes)} pictures\n")
+
+
+def _check_installed() -> None:
+    """Refuse to begin what a missing package would end later.
+
+    Raises:
+        TrainingError: One is missing.
+    """
+    missing = [name for name in ("PIL", "av", "torchmetrics") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise TrainingError(f'{" and ".join(missing)} not installed; get all of it with: pip install "vsfdat[train]"')
 
 
 def _print_flicker(upscalers: Mapping[str, "Upscaler"], scale: int, clip: Path) -> None:

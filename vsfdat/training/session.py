@@ -83,7 +83,8 @@ def train(session: Session) -> Score | None:
 
 
 def _begin(trainer: Trainer, session: Session) -> None:
-    """Load what the run goes on from, if anything."""
+    """Make room for what the run writes, and load what it goes on from, if anything."""
+    session.out.parent.mkdir(parents=True, exist_ok=True)
     if session.resume:
         if not session.state_file.is_file():
             raise TrainingError(f"there is nothing to resume: {session.state_file} does not exist")

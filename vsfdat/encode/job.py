@@ -1,6 +1,8 @@
 """The command's whole work: open, upscale, write."""
 
+import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import vapoursynth as vs
 from vsfdat.errors import EncodeError
 
 from .codecs import Codec, CodecName, find_codec
+from .extras import require
 from .interrupt import stop_on_interrupt
 from .picture import Picture, describe, settle_matrix, to_encoder
 from .progress import show_progress
@@ -69,13 +72,11 @@ def upscale_file(path: Path, output: Path, settings: Settings) -> Outcome:
     codec = find_codec(settings.codec)
     options = codec.build_options(settings.crf, settings.preset)
     began = time.monotonic()
-    try:
+    with _one_sentence(output):
         source = cut(open_source(path), settings.start, settings.end)
         clip, picture = _upscale(source, codec, settings)
         with landing(output) as partial, Writer(partial, clip, source, picture, codec, options) as writer:
             _write_all(clip, writer, output.name)
-    except vs.Error as error:
-        raise EncodeError(str(error).removeprefix("vsfdat.upscale: ")) from error
     return Outcome(output, writer.frames, len(source.pts), clip.width, clip.height, time.monotonic() - began)
 
 
@@ -95,6 +96,17 @@ def _write_all(clip: vs.VideoNode, writer: Writer, title: str) -> None:
             if stop.is_set():
                 break
     writer.finish(is_whole=writer.frames == clip.num_frames)
+
+
+@contextlib.contextmanager
+def _one_sentence(output: Path) -> Iterator[None]:
+    """Turn what VapourSynth, FFmpeg and the disk complain of into the command's own error."""
+    try:
+        yield
+    except vs.Error as error:
+        raise EncodeError(str(error).removeprefix("vsfdat.upscale: ")) from error
+    except (require("av").FFmpegError, OSError) as error:
+        raise EncodeError(f"{output}: cannot be written ({error.strerror or error})") from error
 
 
 def _check_output(path: Path, output: Path, *, overwrite: bool) -> None:

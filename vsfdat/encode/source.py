@@ -3,6 +3,7 @@
 import bisect
 import itertools
 import logging
+import statistics
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -38,6 +39,13 @@ class Source:
     origin: int
     is_cut: bool = False
 
+    @property
+    def frame_rate(self) -> Fraction:
+        """Frames a second, on average; the file's own number where that says the same."""
+        mean = Fraction(len(self.pts), self.end - self.pts[0]) / self.time_base
+        stated = self.clip.fps
+        return stated if abs(stated - mean) < mean / 100 else mean.limit_denominator(1001)
+
 
 def open_source(path: Path) -> Source:
     """Open a video file with BestSource. Its index lives in memory: nothing is written beside the file.
@@ -48,8 +56,8 @@ def open_source(path: Path) -> Source:
     time_base, index, origin, end = _probe(path)
     clip, milliseconds = _decode(path, index)
     pts = _exact_times(milliseconds, clip, time_base)
-    typical = max(1, round(1 / (clip.fps or Fraction(25)) / time_base))
-    return Source(path, clip, pts, end if end > pts[-1] else pts[-1] + typical, time_base, origin)
+    end = end if end > pts[-1] else pts[-1] + _typical_duration(pts, clip, time_base)
+    return Source(path, clip, pts, end, time_base, origin)
 
 
 def cut(source: Source, start: float | None, end: float | None) -> Source:
@@ -146,6 +154,13 @@ def _exact_times(milliseconds: list[Fraction], clip: vs.VideoNode, time_base: Fr
     fps = clip.fps or Fraction(25)
     _log.warning("The file does not say when each frame is shown; taken as a constant %.3f frames a second.", fps)
     return [round(n / fps / time_base) for n in range(clip.num_frames)]
+
+
+def _typical_duration(pts: list[int], clip: vs.VideoNode, time_base: Fraction) -> int:
+    """Guess how long a frame stays that has no next one: as long as most others."""
+    if len(pts) == 1:
+        return round(1 / (clip.fps or Fraction(25)) / time_base)
+    return statistics.median_low(later - earlier for earlier, later in itertools.pairwise(pts))
 
 
 def _reason(error: BaseException) -> str:

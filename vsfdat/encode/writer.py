@@ -58,7 +58,7 @@ class Writer:
         self._spans = list(zip(starts, ends, strict=True))
         self._durations = {start: end - start for start, end in self._spans}
         self.frames = 0
-        with contextlib.ExitStack() as stack, _worded(path, codec):
+        with contextlib.ExitStack() as stack, _worded(clip, codec, options):
             self._output = stack.enter_context(contextlib.closing(_create(path)))
             self._stream = _add_video(self._output, clip, source, picture, codec, options)
             self._copied = stack.enter_context(contextlib.closing(CopiedStreams(source, self._output)))
@@ -117,7 +117,7 @@ def _add_video(
     encoder = codec.encoder()
     if encoder not in output.supported_codecs and codec.name not in output.supported_codecs:
         raise EncodeError(f"{codec.name} does not fit into {output.format.name}, choose an output that ends in .mkv")
-    stream = output.add_stream(encoder, rate=clip.fps or 25)
+    stream = output.add_stream(encoder, rate=source.frame_rate)
     context = stream.codec_context
     context.width, context.height = clip.width, clip.height
     context.pix_fmt = _pixel_format(clip.format)
@@ -143,9 +143,13 @@ def _copy_plane(pixels: NDArray[Any], plane: Any) -> None:
 
 
 @contextlib.contextmanager
-def _worded(path: Path, codec: Codec) -> Iterator[None]:
-    """Say in one sentence what the container or the encoder refused."""
+def _worded(clip: vs.VideoNode, codec: Codec, options: dict[str, str]) -> Iterator[None]:
+    """Say in one sentence what the encoder refused; the details are what it wrote to stderr itself."""
     try:
         yield
     except (require("av").FFmpegError, ValueError) as error:
-        raise EncodeError(f"{path}: cannot be written as {codec.name} ({error})") from error
+        asked = ", ".join(f"{key} {options[key]}" for key in ("crf", "preset") if key in options)
+        raise EncodeError(
+            f"{codec.name} cannot encode {clip.width}x{clip.height}{f' with {asked}' * bool(asked)} "
+            f"({getattr(error, 'strerror', None) or error})"
+        ) from error

@@ -1,5 +1,6 @@
 import gc
 import random
+import subprocess
 import sys
 import threading
 import time
@@ -210,3 +211,17 @@ def test_stress() -> None:
     finally:
         sys.setswitchinterval(interval)
     line.close()
+
+
+def test_closing_at_the_interpreters_end_joins_the_threads() -> None:
+    # weakref.finalize goes out of service at exit, before whatever was registered earlier, as VapourSynth is.
+    script = """
+import atexit
+held = []
+atexit.register(lambda: held[0].close())
+import torch
+from vsfdat.pipeline import Pipeline, Slot
+held.append(Pipeline([Slot(abs, torch.device("cpu"))]))
+assert held[0](-1) == 1
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

@@ -49,6 +49,8 @@ class Pipeline[**P, R]:
         # Daemons, or a script that ends without freeing its clips would never end.
         self._threads = [threading.Thread(target=_serve, args=(slot, self._jobs), daemon=True) for slot in slots]
         self._dismiss = weakref.finalize(self, _dismiss, self._jobs, len(slots))
+        # The interpreter's end must leave this to `close`, which VapourSynth calls after it.
+        self._dismiss.atexit = False
         for thread in self._threads:
             thread.start()
 
@@ -67,7 +69,9 @@ class Pipeline[**P, R]:
         """Let the running frames end, refuse all others, and drop the slots with everything they hold."""
         with self._lock:
             _dismiss_waiting(self._jobs)
-            self._dismiss()
+            # Calling a finalizer does nothing once the interpreter is about to end, and the threads would stay.
+            if self._dismiss.detach():
+                _dismiss(self._jobs, len(self._threads))
         for thread in self._threads:
             thread.join()
         if self._on_cuda:

@@ -73,14 +73,10 @@ class Channel {
                 store(sums + c, load<Vec>(sums + c) + load<Vec>(numbers + size_t(p) * stride + c));
 
         const float* pixels_paired = pair_rows(numbers, k, stride, scratch);
-        auto add = [&](int i, int j, auto v) {
-            float* at = gram + size_t(i) * stride + j;
-            store(at, load<decltype(v)>(at) + v);
-        };
         for (int column = 0, columns; column < stride; column += columns) {
             columns = stride - column >= 2 * kLanes ? 2 * kLanes : kLanes;
-            full_panel(columns, {pixels_paired, 1, stride}, std::min(column + columns, stride), pixels_paired + column, stride, k,
-                     column, add);
+            multiply_panel({pixels_paired, 1, stride}, column + columns, pixels_paired + column, stride, columns, k,
+                           add_to(gram + column, stride));
         }
     }
 
@@ -100,10 +96,7 @@ class Channel {
             conv_(ring[row - 1], ring[row], ring[row + 1], columns, [&](int x, int c, Vec v) {
                 store(sums + size_t(x) * stride + c, gelu(v) * gates[x]);
             });
-            multiply(rows_of(inside, stride), columns, matrix, [&](int x, int c, auto v) {
-                float* at = sums + size_t(x) * stride + c;
-                store(at, load<decltype(v)>(at) + v);
-            });
+            multiply(rows_of(inside, stride), columns, matrix, add_to(sums, stride));
             const size_t at = (size_t(row) * frame.w + b.left) * channels_;
             store_sum(frame.data + at, sums, stride, bias, columns, channels_, out.data + at);
         }

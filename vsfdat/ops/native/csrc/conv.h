@@ -41,14 +41,11 @@ class Conv {
             if (y >= 0 && y < frame.h) copy_row(frame, y, b.left - 1, columns + 2, ring[y]);
             const int row = y - 1;
             if (row < b.top) continue;
-            memset(sums, 0, size_t(whole) * stride * sizeof(float));
             for (int i = 0; i < 3; ++i)
-                multiply(rows_of(ring[row - 1 + i], pixel()), columns, weight_[i], [&](int x, int c, auto v) {
-                    float* at = sums + size_t(x) * stride + c;
-                    store(at, load<decltype(v)>(at) + v);
-                });
+                multiply(rows_of(ring[row - 1 + i], pixel()), columns, weight_[i],
+                         i ? add_to(sums, stride) : Sums{sums, stride, bias_.data()});
             const size_t at = (size_t(row) * frame.w + b.left) * out_;
-            store_sum(residual ? residual + at : nullptr, sums, stride, bias_.data(), columns, out_, out.data + at);
+            store_sum(residual ? residual + at : nullptr, sums, stride, nullptr, columns, out_, out.data + at);
         }
     }
 

@@ -40,8 +40,7 @@ class Ffn {
             if (row < b.top) continue;
             conv_(ring[row - 1], ring[row], ring[row + 1], columns,
                   [&](int x, int c, Vec v) { store(mixed + size_t(x) * hidden_stride + c, v); });
-            multiply(rows_of(mixed, hidden_stride), columns, fc2_,
-                     [&](int x, int c, auto v) { store(sums + size_t(x) * stride + c, v); });
+            multiply(rows_of(mixed, hidden_stride), columns, fc2_, {sums, stride});
             const size_t at = (size_t(row) * frame.w + b.left) * channels_;
             store_sum(frame.data + at, sums, stride, nullptr, columns, channels_, out.data + at);
         }
@@ -51,7 +50,7 @@ class Ffn {
     void hidden_row(Frame frame, int y, Block b, Number* normalised, Number* hidden) const {
         const int stride = padded(hidden_), columns = b.columns() + 2;
         normalise_row(norm_, frame, y, b.left - 1, columns, normalised);
-        multiply(rows_of(normalised, padded(channels_)), columns, fc1_,
+        multiply(rows_of(normalised, padded(channels_)), columns, fc1_, nullptr,
                  [&](int x, int c, auto v) { store(hidden + size_t(x) * stride + c, gelu(v)); });
     }
 

@@ -36,65 +36,98 @@ struct Rows {
     ptrdiff_t row, step;
 };
 
-// kTileRows rows × Columns vectors of the product, handed to `use(row, column, vector)`.
-template <class V, int Columns, class Use>
-INLINE void tile(Rows a, const float* b, ptrdiff_t b_step, int k, int row, int column, Use& use) {
-    V sums[kTileRows][Columns] = {};
-    const float* left = a.data + row * a.row;
-    for (int i = 0; i < k; ++i, b += b_step, left += a.step) {
-        V right[Columns];
+// Where the product goes, and what it is added to: element (r, c) lies at data + r·row + c.
+struct Sums {
+    float* data;
+    ptrdiff_t row;
+    const float* start = nullptr;  // none: zeros
+    ptrdiff_t start_row = 0;
+};
+
+inline Sums add_to(float* data, ptrdiff_t row) { return {data, row, data, row}; }
+
+// Height rows × Width vectors of start + left·b.
+//
+// A function of its own: what else is done must not compete for the registers that the sums fill.
+template <class V, int Height, int Width, bool Stepped>
+__attribute__((noinline)) void tile(const float* left, ptrdiff_t stride, const float* b, ptrdiff_t b_step, int k, Sums out) {
+    const ptrdiff_t row = Stepped ? 1 : stride, step = Stepped ? stride : 1;
+    V sums[Height][Width] = {};
+    if (out.start)
 #pragma GCC unroll 8
-        for (int c = 0; c < Columns; ++c) right[c] = load<V>(b + c * kWidth<V>);
+        for (int r = 0; r < Height; ++r)
 #pragma GCC unroll 8
-        for (int r = 0; r < kTileRows; ++r) {
-            const V one = splat<V>(left[r * a.row]);
+            for (int c = 0; c < Width; ++c) sums[r][c] = load<V>(out.start + r * out.start_row + c * kWidth<V>);
+    for (int i = 0; i < k; ++i, b += b_step, left += step) {
+        V right[Width];
 #pragma GCC unroll 8
-            for (int c = 0; c < Columns; ++c) sums[r][c] = multiply_add(sums[r][c], one, right[c]);
+        for (int c = 0; c < Width; ++c) right[c] = load<V>(b + c * kWidth<V>);
+#pragma GCC unroll 8
+        for (int r = 0; r < Height; ++r) {
+            const V one = splat<V>(left[r * row]);
+#pragma GCC unroll 8
+            for (int c = 0; c < Width; ++c) sums[r][c] = multiply_add(sums[r][c], one, right[c]);
         }
     }
 #pragma GCC unroll 8
-    for (int r = 0; r < kTileRows; ++r)
+    for (int r = 0; r < Height; ++r)
 #pragma GCC unroll 8
-        for (int c = 0; c < Columns; ++c) use(row + r, column + c * kWidth<V>, sums[r][c]);
+        for (int c = 0; c < Width; ++c) store(out.data + r * out.row + c * kWidth<V>, sums[r][c]);
 }
 
-// One panel against all rows. `rows` is rounded up to whole tiles: both sides' memory must reach that far.
-template <class V, int Columns, class Use>
-void panel(Rows a, int rows, const float* b, ptrdiff_t b_step, int k, int column, Use& use) {
-    if (a.step == 1) {  // told to the compiler, which then needs no index arithmetic
-        for (int row = 0; row < rows; row += kTileRows)
-            tile<V, Columns>({a.data, a.row, 1}, b, b_step, k, row, column, use);
-    } else {
-        for (int row = 0; row < rows; row += kTileRows)
-            tile<V, Columns>({a.data, 1, a.step}, b, b_step, k, row, column, use);
-    }
-}
+using Tile = void (*)(const float* left, ptrdiff_t stride, const float* b, ptrdiff_t b_step, int k, Sums out);
 
-// A panel of whole vectors.
-template <class Use>
-void full_panel(int columns, Rows a, int rows, const float* b, ptrdiff_t b_step, int k, int column, Use& use) {
-    if (columns == 3 * kLanes) return panel<Vec, 3>(a, rows, b, b_step, k, column, use);
-    if (columns == 2 * kLanes) return panel<Vec, 2>(a, rows, b, b_step, k, column, use);
-    return panel<Vec, 1>(a, rows, b, b_step, k, column, use);
-}
-
-template <class Use>
-void panel_of(int columns, Rows a, int rows, const float* b, ptrdiff_t b_step, int k, int column, Use& use) {
+// The tile of `Height` rows for a panel.
+template <int Height, bool Stepped>
+inline Tile tile_for(int columns) {
     using Half = Floats<kUnit>;
-    if (columns % kLanes == 0) return full_panel(columns, a, rows, b, b_step, k, column, use);
-    if constexpr (kUnit < kLanes) {
-        if (columns == 3 * kUnit) return panel<Half, 3>(a, rows, b, b_step, k, column, use);
-        return panel<Half, 1>(a, rows, b, b_step, k, column, use);
+    if (columns == 3 * kLanes) return tile<Vec, Height, 3, Stepped>;
+    if (columns == 2 * kLanes) return tile<Vec, Height, 2, Stepped>;
+    if (columns == kLanes) return tile<Vec, Height, 1, Stepped>;
+    return columns == 3 * kUnit ? tile<Half, Height, 3, Stepped> : tile<Half, Height, 1, Stepped>;
+}
+
+// start + a·b for one panel. `rows` is rounded up to whole or half tiles: memory must reach that far on both sides.
+inline void multiply_panel(Rows a, int rows, const float* b, ptrdiff_t b_step, int columns, int k, Sums out) {
+    constexpr int half = kTileRows / 2;
+    const bool stepped = a.step != 1;
+    const Tile whole = stepped ? tile_for<kTileRows, true>(columns) : tile_for<kTileRows, false>(columns);
+    const Tile rest = stepped ? tile_for<half, true>(columns) : tile_for<half, false>(columns);
+    for (int row = 0; row < rows;) {
+        const bool full = rows - row > half;
+        const Sums part{out.data + row * out.row, out.row, out.start ? out.start + row * out.start_row : nullptr, out.start_row};
+        (full ? whole : rest)(a.data + row * a.row, stepped ? a.step : a.row, b, b_step, k, part);
+        row += full ? kTileRows : half;
     }
 }
 
-// a [rows, K] · b [K, N], each vector of the product handed to `use(row, column, vector)`.
+// start + a [rows, K] · b [K, N].
+inline void multiply(Rows a, int rows, Matrix b, Sums out) {
+    for (int column = 0, columns; column < b.n; column += columns) {
+        columns = panel_columns(b.n - column);
+        const Sums part{out.data + column, out.row, out.start ? out.start + column : nullptr, out.start_row};
+        multiply_panel(a, rows, b.words + size_t(column) * b.k, columns, columns, b.k, part);
+    }
+}
+
+// Hands start + a·b to `use(row, column, vector)`, tile by tile while it is in L1; `start` is one row, or none.
 template <class Use>
-void multiply(Rows a, int rows, Matrix b, Use&& use) {
-    for (int column = 0; column < b.n;) {
-        const int columns = panel_columns(b.n - column);
-        panel_of(columns, a, rows, b.words + size_t(column) * b.k, columns, b.k, column, use);
-        column += columns;
+void multiply(Rows a, int rows, Matrix b, const float* start, Use&& use) {
+    using Unit = Floats<kUnit>;
+    alignas(64) float product[kTileRows * 3 * kLanes];
+    for (int column = 0, columns; column < b.n; column += columns) {
+        columns = panel_columns(b.n - column);
+        for (int row = 0; row < rows; row += kTileRows) {
+            const int height = std::min(kTileRows, rows - row);
+            multiply_panel({a.data + row * a.row, a.row, a.step}, height, b.words + size_t(column) * b.k, columns, columns, b.k,
+                           {product, columns, start ? start + column : nullptr, 0});
+            for (int r = 0; r < height; ++r) {
+                const float* from = product + r * columns;
+                int c = 0;
+                for (; c + kLanes <= columns; c += kLanes) use(row + r, column + c, load<Vec>(from + c));
+                if (c < columns) use(row + r, column + c, load<Unit>(from + c));
+            }
+        }
     }
 }
 

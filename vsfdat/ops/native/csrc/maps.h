@@ -36,9 +36,8 @@ inline std::vector<float> padded_copy(const float* values, int n) {
 class Norm {
   public:
     Norm(const float* weight, const float* bias, int channels)
-        : channels_(channels), weight_(padded_copy(weight, channels)), bias_(padded_copy(bias, channels)),
-          inside_(padded_copy(nullptr, channels)) {
-        for (int c = 0; c < channels; ++c) inside_[c] = bit_cast<float>(~0u);
+        : channels_(channels), weight_(padded_copy(weight, channels)), bias_(padded_copy(bias, channels)) {
+        for (int i = 0; i < channels - padded(channels) + kLanes; ++i) inside_[i] = ~0u;
     }
 
     int channels() const { return channels_; }
@@ -46,36 +45,45 @@ class Norm {
     // [pixels, channels] -> [pixels, padded(channels)]
     template <class Out>
     void operator()(const Scalar* x, int pixels, Out* out) const {
-        const int stride = padded(channels_);
-        for (int p = 0; p < pixels; ++p) pixel(x + size_t(p) * channels_, out + size_t(p) * stride);
+        run(x, pixels, out, std::make_index_sequence<kInRegisters>{});
     }
 
   private:
-    template <class Out>
-    INLINE void pixel(const Scalar* x, Out* out) const {
-        const int stride = padded(channels_);
-        Vec total{};
-        for (int c = 0; c < stride; c += kLanes) total += load<Vec>(x + c, channels_ - c);
-        const float mean = sum(total) / channels_;
-        Vec squares{};
-        for (int c = 0; c < stride; c += kLanes) {
-            const Vec centred = inside(c, load<Vec>(x + c, channels_ - c) - mean);
-            squares += centred * centred;
-        }
-        const float scale = 1.0f / std::sqrt(sum(squares) / channels_ + 1e-5f);
-        const float shift = -mean * scale;
-        for (int c = 0; c < stride; c += kLanes) {
-            const Vec normalised = load<Vec>(x + c, channels_ - c) * scale + shift;
-            store(out + c, normalised * load<Vec>(&weight_[c]) + load<Vec>(&bias_[c]));
-        }
+    static constexpr int kInRegisters = 12, kMost = 64;
+
+    // A pixel of up to 12 vectors stays in registers.
+    template <class Out, size_t... I>
+    void run(const Scalar* x, int pixels, Out* out, std::index_sequence<I...>) const {
+        const int vectors = padded(channels_) / kLanes;
+        const bool found = ((vectors == I + 1 ? (normalise<I + 1>(x, pixels, out), true) : false) || ...);
+        if (!found) normalise<0>(x, pixels, out);
     }
 
-    INLINE Vec inside(int c, Vec v) const {
-        return bit_cast<Vec>(bit_cast<WordsOf<Vec>>(v) & bit_cast<WordsOf<Vec>>(load<Vec>(&inside_[c])));
+    // Vectors: how many of them a pixel has; 0: see for yourself.
+    template <int Vectors, class Out>
+    void normalise(const Scalar* x, int pixels, Out* out) const {
+        const int n = Vectors ? Vectors : padded(channels_) / kLanes, tail = channels_ - (n - 1) * kLanes;
+        const int channels = channels_;
+        const float share = 1.0f / channels, *weight = weight_.data(), *bias = bias_.data();
+        const auto inside = inside_;
+        for (int p = 0; p < pixels; ++p, x += channels, out += n * kLanes) {
+            Vec v[Vectors ? Vectors : kMost];
+            Vec total{}, squares{};
+            for (int i = 0; i < n - 1; ++i) total += v[i] = load<Vec>(x + i * kLanes);
+            total += v[n - 1] = load<Vec>(x + (n - 1) * kLanes, tail);
+            const float mean = sum(total) * share;
+            for (int i = 0; i < n; ++i) v[i] -= mean;
+            v[n - 1] = bit_cast<Vec>(bit_cast<WordsOf<Vec>>(v[n - 1]) & inside);
+            for (int i = 0; i < n; ++i) squares += v[i] * v[i];
+            const float scale = 1.0f / std::sqrt(sum(squares) * share + 1e-5f);
+            for (int i = 0; i < n; ++i)
+                store(out + i * kLanes, v[i] * scale * load<Vec>(weight + i * kLanes) + load<Vec>(bias + i * kLanes));
+        }
     }
 
     int channels_;
-    std::vector<float> weight_, bias_, inside_;
+    std::vector<float> weight_, bias_;
+    WordsOf<Vec> inside_{};  // all ones in the lanes of the last vector that hold channels
 };
 
 // Row y of `frame`, columns [x, x + columns), normalised: zeros outside the frame.

@@ -54,10 +54,7 @@ INLINE Vec pair(Vec first, Vec second) {
 }
 
 INLINE Vec pair(const bf16* first, const bf16* second) {
-    HalvesOf<Vec> a, b;
-    memcpy(&a, first, sizeof(a));
-    memcpy(&b, second, sizeof(b));
-    return bit_cast<Vec>(__builtin_convertvector(a, WordsOf<Vec>) | (__builtin_convertvector(b, WordsOf<Vec>) << 16));
+    return bit_cast<Vec>(widen<Vec>(first) | (widen<Vec>(second) << 16));
 }
 #endif
 

@@ -95,7 +95,8 @@ class Pool {
         grow(threads - 1);
         start(tasks, threads - 1, numbered);
         work();
-        while (busy_.load(std::memory_order_acquire)) pause();
+        // On a busy machine a helper may have lost its core: after a while, let it have this one.
+        for (int spin = 0; busy_.load(std::memory_order_acquire); ++spin) spin < kSpins ? pause() : std::this_thread::yield();
     }
 
   private:

@@ -57,8 +57,13 @@ INLINE To bit_cast(From from) {
     return to;
 }
 
+template <class V, size_t... I>
+INLINE V splat(float value, std::index_sequence<I...>) {
+    return V{((void)I, value)...};
+}
+
 template <class V>
-INLINE V splat(float value) { return V{} + value; }
+INLINE V splat(float value) { return splat<V>(value, std::make_index_sequence<kWidth<V>>{}); }
 
 // --- float ---
 
@@ -74,12 +79,22 @@ INLINE void store(float* p, V v) { memcpy(p, &v, sizeof(v)); }
 
 // --- bf16: the upper half of a float, rounded to nearest even ---
 
+// 16-bit numbers as words.
 template <class V>
-INLINE V load(const bf16* p) {
+INLINE WordsOf<V> widen(const bf16* p) {
+#if defined(VSFDAT_AVX512)  // GCC 12 makes five instructions of the one
+    if constexpr (kWidth<V> == 16) return (WordsOf<V>)_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)p));
+#endif
+#if defined(__AVX2__)
+    if constexpr (kWidth<V> == 8) return (WordsOf<V>)_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i*)p));
+#endif
     HalvesOf<V> bits;
     memcpy(&bits, p, sizeof(bits));
-    return bit_cast<V>(__builtin_convertvector(bits, WordsOf<V>) << 16);
+    return __builtin_convertvector(bits, WordsOf<V>);
 }
+
+template <class V>
+INLINE V load(const bf16* p) { return bit_cast<V>(widen<V>(p) << 16); }
 
 template <class V>
 INLINE HalvesOf<V> to_bf16(V v) {
@@ -220,8 +235,8 @@ template <class V>
 INLINE float sum(V v) {
     constexpr int half = kWidth<V> / 2;
     auto indices = std::make_index_sequence<half>{};
-    if constexpr (half == 1) {
-        return v[0] + v[1];
+    if constexpr (half == 2) {
+        return (v[0] + v[2]) + (v[1] + v[3]);
     } else {
         return sum(lower_half(v, indices) + upper_half(v, indices));
     }

@@ -115,7 +115,8 @@ class Spatial {
         float* queries;    // one head's q, transposed: panels of [padded(head words), panel]
         float* weights;    // one head's scores, then their exponentials, of one panel: [rows, panel]
         float* values;     // v, words along the keys: [words(pixels), inner]
-        float* attended;   // [inner, queries]
+        float* blended;    // the weights' product with v: [head_numbers, panel]
+        float* attended;   // all heads, words along the channels: [words(inner), queries]
         float* sums;       // [rows, padded(C)]
     };
 
@@ -126,7 +127,8 @@ class Spatial {
                 scratch.take<float>(size_t(padded(words(head()))) * queries()),
                 scratch.take_zeroed<float>(size_t(rows()) * 3 * kLanes),
                 scratch.take_zeroed<float>(size_t(words(pixels())) * padded(inner()) + kLanes),
-                scratch.take_zeroed<float>(size_t(inner() + kTileRows) * queries()),
+                scratch.take<float>(size_t(head_numbers() + kTileRows) * 3 * kLanes),
+                scratch.take<float>(size_t(words(inner())) * queries()),
                 scratch.take_zeroed<float>(rows() * stride)};
     }
 
@@ -164,9 +166,8 @@ class Spatial {
     // sums += attention(pixels)·projectionᵀ
     void attend(Window w, Matrix projection) const {
         const int stride = padded(channels_);
-        multiply(rows_of(w.pixels, stride), rows(), qkv_, [&](int x, int c, auto v) {
-            store(w.qkv + size_t(x) * qkv_stride() + c, v + load<decltype(v)>(&qkv_bias_[c]));
-        });
+        multiply(rows_of(w.pixels, stride), rows(), qkv_, qkv_bias_.data(),
+                 [&](int x, int c, auto v) { store(w.qkv + size_t(x) * qkv_stride() + c, v); });
         const Rows values = value_words(w);
         for (int h = 0; h < heads_; ++h) {
             transpose_queries(w, h);
@@ -175,11 +176,7 @@ class Spatial {
                 attend_panel(w, h, values, column, columns);
             }
         }
-        pack_attended(w);
-        multiply({w.attended, 1, queries()}, rows(), projection, [&](int x, int c, auto v) {
-            float* at = w.sums + size_t(x) * stride + c;
-            store(at, load<decltype(v)>(at) + v);
-        });
+        multiply({w.attended, 1, queries()}, rows(), projection, add_to(w.sums, stride));
     }
 
     // v as a left-hand side whose rows are its columns.
@@ -214,21 +211,30 @@ class Spatial {
 
     // attended = softmax(k·qᵀ + bias)·v of one head for `columns` queries: keys down, queries across.
     void attend_panel(Window w, int h, Rows values, int column, int columns) const {
-        const Number* keys = w.qkv + inner() + h * head_numbers();
+        const Rows keys = rows_of(w.qkv + inner() + h * head_numbers(), qkv_stride());
         const float* bias = &bias_[size_t(h) * rows() * queries() + column];
-        auto score = [&](int key, int x, Vec v) {
-            store(w.weights + size_t(key) * columns + x, v + load<Vec>(bias + size_t(key) * queries() + x));
-        };
         const float* queries_panel = w.queries + size_t(column) * padded(words(head()));
-        full_panel(columns, rows_of(keys, qkv_stride()), rows(), queries_panel, columns, words(head()), 0, score);
+        multiply_panel(keys, rows(), queries_panel, columns, columns, words(head()), {w.weights, columns, bias, queries()});
 
         Vec inverse[3];
         for (int x = 0; x < columns; x += kLanes) inverse[x / kLanes] = 1.0f / exponentials(w.weights + x, columns);
+        multiply_panel({values.data + h * head_numbers(), 1, values.step}, head_numbers(), w.weights, columns, columns,
+                       words(pixels()), {w.blended, columns});
 
-        float* attended = w.attended + size_t(h) * head_numbers() * queries() + column;
-        auto keep = [&](int i, int x, Vec v) { store(attended + size_t(i) * queries() + x, v * inverse[x / kLanes]); };
-        full_panel(columns, {values.data + h * head_numbers(), 1, values.step}, head_numbers(), w.weights, columns,
-                   words(pixels()), 0, keep);
+        float* attended = w.attended + size_t(h) * words(head()) * queries() + column;
+        for (int i = 0; i < words(head()); ++i)
+            for (int x = 0; x < columns; x += kLanes)
+                store(attended + size_t(i) * queries() + x, word_of(w.blended + i * kPerWord * columns + x, columns, inverse[x / kLanes]));
+    }
+
+    // The row's numbers times `factor`, as words across kPerWord rows.
+    static INLINE Vec word_of(const float* row, int columns, Vec factor) {
+#if defined(VSFDAT_PAIRS)
+        return pair(load<Vec>(row) * factor, load<Vec>(row + columns) * factor);
+#else
+        (void)columns;
+        return load<Vec>(row) * factor;
+#endif
     }
 
     // Scores [pixels, step] become 2^(score - max) in place, as words along the keys; returns their sums.
@@ -250,18 +256,6 @@ class Spatial {
         }
 #endif
         return total;
-    }
-
-    void pack_attended(Window w) const {
-#if defined(VSFDAT_PAIRS)
-        for (int i = 0; i < inner() / 2; ++i)
-            for (int x = 0; x < queries(); x += kLanes) {
-                const float* first = w.attended + size_t(2 * i) * queries() + x;
-                store(w.attended + size_t(i) * queries() + x, pair(load<Vec>(first), load<Vec>(first + queries())));
-            }
-#else
-        (void)w;
-#endif
     }
 
     void write(Frame frame, Output out, const float* sums, const float* bias, int top, int left) const {

@@ -25,10 +25,30 @@ def test_kernels_run_through_the_interpreter():
 
 
 def test_kernels_are_for_cuda_and_the_reason_is_said():
-    assert ops.available(torch.device("cpu")) == (False, "the kernels are for CUDA devices, this is cpu")
+    reason = "the kernels are for CUDA devices, this is cpu"
+    assert ops.available(torch.device("cpu"), torch.float16) == (False, reason)
+
+
+@pytest.mark.parametrize(
+    ("capability", "dtype", "reason"),
+    [
+        ((7, 5), torch.float16, "the kernels need compute capability 8.0 or newer, cuda:0 has 7.5"),
+        ((8, 0), torch.float32, ""),
+        ((8, 9), torch.float16, ""),
+        ((8, 9), torch.float32, "in fp32 the kernels need more shared memory than cuda:0 has; fp16 fits"),
+        ((12, 0), torch.float32, "in fp32 the kernels need more shared memory than cuda:0 has; fp16 fits"),
+        ((10, 3), torch.bfloat16, ""),
+    ],
+)
+def test_the_gpu_decides(monkeypatch, capability, dtype, reason):
+    pytest.importorskip("triton", reason="Triton is not installed: that would be the reason")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert ops.available(torch.device("cuda:0"), dtype) == (not reason, reason)
 
 
 def test_asking_does_not_import_triton():
-    program = "import sys, torch; from vsfdat.ops import triton as ops; ops.available(torch.device('cpu'))"
-    program += "; assert not any(name.startswith('vsfdat.ops.triton.') for name in sys.modules)"
+    program = (
+        "import sys, torch; from vsfdat.ops import triton as ops; ops.available(torch.device('cpu'), torch.float16)"
+    )
+    program += "; assert 'vsfdat.ops.triton.tile' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)

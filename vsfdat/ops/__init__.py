@@ -62,7 +62,7 @@ REFERENCE = Backend("torch", reference, cuts_itself=False)
 def choose(device: torch.device, dtype: torch.dtype) -> Backend:
     """Choose the fastest implementation that runs here; once, when an engine is built."""
     if device.type == "cuda":
-        usable, reason = triton.available(device)
+        usable, reason = triton.available(device, dtype)
         if usable:
             return Backend("triton", triton, cuts_itself=True)
         _log.info("The Triton kernels are not used: %s", reason)

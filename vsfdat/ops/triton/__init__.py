@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from .launch import is_large
+
 if TYPE_CHECKING:
     from .channel import channel_apply, channel_reduce, pack_channel
     from .conv import conv3x3, pack_conv
@@ -44,11 +46,12 @@ _HOMES = {
 _OLDEST_CAPABILITY = (8, 0)
 
 
-def available(device: torch.device) -> tuple[bool, str]:
-    """Say whether the kernels can run on a device, and why not where they cannot.
+def available(device: torch.device, dtype: torch.dtype) -> tuple[bool, str]:
+    """Say whether the kernels can run on a device at a precision, and why not where they cannot.
 
     Args:
         device: Where the engine's feature maps live.
+        dtype: What they are made of.
 
     Returns:
         True and an empty reason, or False and half a sentence for the log.
@@ -62,6 +65,8 @@ def available(device: torch.device) -> tuple[bool, str]:
     capability = torch.cuda.get_device_capability(device)
     if capability < _OLDEST_CAPABILITY:
         return False, "the kernels need compute capability 8.0 or newer, {} has {}.{}".format(device, *capability)
+    if dtype == torch.float32 and not is_large(capability):
+        return False, f"in fp32 the kernels need more shared memory than {device} has; fp16 fits"
     return True, ""
 
 

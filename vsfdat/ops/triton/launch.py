@@ -73,12 +73,20 @@ def table(op: str, capability: tuple[int, int], itemsize: int, channels: int) ->
         itemsize: Bytes an element of the feature maps; fp32 takes twice the shared memory, so it pipelines less.
         channels: Of the feature maps.
     """
-    generation = max(known for known in _GENERATIONS if known <= capability)
-    entry = _TABLES[_GENERATIONS[generation]][op]
+    entry = _TABLES[_memory(capability)][op]
     wide = channels > 128
     return replace(
         entry, warps=entry.wide_warps if wide else entry.warps, stages=1 if wide or itemsize > 2 else entry.stages
     )
+
+
+def is_large(capability: tuple[int, int]) -> bool:
+    """Whether a GPU has the shared memory that the kernels need in fp32: beyond 128 channels up to 115 KiB."""
+    return _memory(capability) == _LARGE
+
+
+def _memory(capability: tuple[int, int]) -> str:
+    return _GENERATIONS[max(known for known in _GENERATIONS if known <= capability)]
 
 
 def launch_for(op: str, x: Tensor) -> Launch:

@@ -126,7 +126,7 @@ def pack(data: Path, out: Path, *, megabytes: float = 50) -> None:
     out
         The file to write.
     megabytes
-        Its largest size; the most detailed pictures of every style are kept.
+        Its largest size; where not all fit, every style keeps its share.
     """
     from .crops import pack_crops
 
@@ -147,7 +147,7 @@ def _check_installed() -> None:
 def _print_flicker(upscalers: Mapping[str, "Upscaler"], scale: int, clip: Path) -> None:
     from .flicker import read_frames, temporal_difference
 
-    frames = read_frames(clip, count=8, crop=(270, 480))
+    frames = read_frames(clip, count=8, crop=(180, 320))
     differences = {name: temporal_difference(frames, upscale, scale) for name, upscale in upscalers.items()}
     for name, difference in differences.items():
         ratio = difference / differences["bicubic"]

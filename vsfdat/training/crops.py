@@ -92,9 +92,9 @@ def load_crops(data: Path, scale: int, facts: DownscaleFacts) -> Crops:
 
 
 def pack_crops(folder: Path, file: Path, megabytes: float) -> int:
-    """Put a folder's most detailed pictures of every style into one file, to carry to another machine.
+    """Put as much of a folder as fits into one file, to carry to another machine.
 
-    Every style keeps its share of the bytes.
+    Every style keeps its share, and in each style the detailed pictures theirs.
 
     Args:
         folder: Pictures named STYLE_anything.
@@ -109,7 +109,7 @@ def pack_crops(folder: Path, file: Path, megabytes: float) -> int:
     styles: dict[str, list[Path]] = {}
     for path in files:
         styles.setdefault(path.name.split("_")[0], []).append(path)
-    kept = [path for members in styles.values() for path in _most_detailed(members, share)]
+    kept = [path for members in styles.values() for path in _evenly_spread(members, share)]
     with zipfile.ZipFile(file, "w") as archive:
         for path in sorted(kept):
             archive.write(path, path.name)
@@ -132,15 +132,11 @@ def _read_packed(file: Path) -> list[tuple[str, bytes]]:
         raise TrainingError(f"{file} is neither a folder of pictures nor a packed data file") from None
 
 
-def _most_detailed(files: list[Path], share: float) -> list[Path]:
-    """Keep that share of the files' bytes; bytes of a lossless file are a fair measure of its detail."""
-    left = share * sum(map(_packed_size, files))
-    kept = []
-    for file in sorted(files, key=lambda file: file.stat().st_size, reverse=True):
-        if _packed_size(file) <= left:
-            kept.append(file)
-            left -= _packed_size(file)
-    return kept
+def _evenly_spread(files: list[Path], share: float) -> list[Path]:
+    """Keep that share of the files, from the largest to the smallest, and no more than that share of their bytes."""
+    ordered = sorted(files, key=_packed_size, reverse=True)
+    # The last of each stretch of 1 / share files, which is its smallest.
+    return [file for n, file in enumerate(ordered) if int((n + 1) * share) > int(n * share)]
 
 
 def _packed_size(file: Path) -> int:

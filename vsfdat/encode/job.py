@@ -2,7 +2,9 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,8 +77,12 @@ def upscale_file(path: Path, output: Path, settings: Settings) -> Outcome:
     with _one_sentence(output):
         source = cut(open_source(path), settings.start, settings.end)
         clip, picture = _upscale(source, codec, settings)
-        with landing(output) as partial, Writer(partial, clip, source, picture, codec, options) as writer:
-            _write_all(clip, writer, output.name)
+        with (
+            contextlib.closing(_frames(clip)) as frames,
+            landing(output) as partial,
+            Writer(partial, clip, source, picture, codec, options) as writer,
+        ):
+            _write_all(frames, writer, len(source.pts), output.name)
     return Outcome(output, writer.frames, len(source.pts), clip.width, clip.height, time.monotonic() - began)
 
 
@@ -88,14 +94,31 @@ def _upscale(source: Source, codec: Codec, settings: Settings) -> tuple[vs.Video
     return to_encoder(upscaled, source.clip.format, picture, codec, settings.scale_to_height), picture
 
 
-def _write_all(clip: vs.VideoNode, writer: Writer, title: str) -> None:
-    with stop_on_interrupt() as stop, show_progress(clip.num_frames, title) as advance:
-        for frame in clip.frames(backlog=1, close=True):
+def _frames(clip: vs.VideoNode) -> Generator[vs.VideoFrame]:
+    """Yield a clip's frames in order, as many under way as VapourSynth has threads.
+
+    Those under way are waited for even where nobody wants them any more: a core that ends under them crashes.
+    """
+    ahead = vs.core.num_threads
+    waiting = deque(clip.get_frame_async(n) for n in range(min(ahead, clip.num_frames)))
+    try:
+        for n in range(clip.num_frames):
+            with waiting.popleft().result() as frame:
+                if n + ahead < clip.num_frames:
+                    waiting.append(clip.get_frame_async(n + ahead))
+                yield frame
+    finally:
+        wait(waiting)
+
+
+def _write_all(frames: Iterable[vs.VideoFrame], writer: Writer, total: int, title: str) -> None:
+    with stop_on_interrupt() as stop, show_progress(total, title) as advance:
+        for frame in frames:
             writer.write(frame)
             advance()
             if stop.is_set():
                 break
-    writer.finish(is_whole=writer.frames == clip.num_frames)
+    writer.finish(is_whole=writer.frames == total)
 
 
 @contextlib.contextmanager

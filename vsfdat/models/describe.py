@@ -14,12 +14,12 @@ from .detect import load_into_network
 # Files that travel without their licence, and what their authors publish them under.
 _PUBLISHED_LICENSES = ((r"janai", "CC BY-NC 4.0 (the-database, MangaJaNai)"),)
 
-# What makes a preset: the body. Head, scale and channels are free, and the rest leaves no trace in a file.
+# What makes a preset: the body. Head, scale and channels are free.
 _BODY = (
     "embed_dim", "num_groups", "depth_per_group", "num_heads", "window_size", "ffn_expansion_ratio",
     "group_block_pattern", "qkv_bias",
 )  # fmt: skip
-_TRAINING_ONLY = ("drop_path_rate", "drop_rate")
+_NOT_SHOWN = ("scale", "drop_path_rate", "drop_rate")  # one is shown above, the others leave no trace in a file
 
 
 def describe_model(model: str | Path) -> list[tuple[str, str]]:
@@ -38,7 +38,7 @@ def describe_model(model: str | Path) -> list[tuple[str, str]]:
         ("scale", f"{config.scale}x"),
         ("parameters", f"{count_parameters(network):,}"),
         ("licence", find_license(path)),
-        *((name, _plain(value)) for name, value in vars(config).items() if name not in _TRAINING_ONLY),
+        *((name, _plain(value)) for name, value in vars(config).items() if name not in _NOT_SHOWN),
     ]
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from spandrel.util.timm import DropPath
 from torch import Tensor, nn
 
 from .config import PRESETS, BlockType, FDATConfig
@@ -21,6 +20,21 @@ from .upsampler import UniUpsampleV3
 def _conv(conv: nn.Module, x: Tensor) -> Tensor:
     """Apply a [B, C, H, W] module to a [B, H, W, C] map."""
     return conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+
+class DropPath(nn.Module):
+    """Stochastic depth: in training, leave a branch out for some of the batch's pictures and enlarge the others'."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, H, W, C] -> [B, H, W, C]."""
+        if not self.training or self.rate == 0:
+            return x
+        keep = 1 - self.rate
+        return x * x.new_empty(x.shape[0], 1, 1, 1).bernoulli_(keep) / keep
 
 
 class FastSpatialWindowAttention(nn.Module):
@@ -130,7 +144,7 @@ class SimplifiedDATBlock(nn.Module):
             self.attn = FastChannelAttention(dim, config.num_heads, config.qkv_bias)
         self.conv = nn.Sequential(nn.Conv2d(dim, dim, 3, padding=1, groups=dim, bias=False), nn.GELU())
         self.inter = SimplifiedAIM(dim, config.aim_reduction_ratio)
-        self.dp = DropPath(drop_path) if drop_path > 0 else nn.Identity()
+        self.dp = DropPath(drop_path)
         self.ffn = SimplifiedFFN(dim, config.ffn_dim, config.drop_rate)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -5,7 +5,6 @@ Source: UniUpsampleV3 as traiNNer-redux and spandrel carry it; positions in its 
 
 import torch
 import torch.nn.functional as F
-from spandrel.architectures.__arch_helpers.dysample import DySample
 from torch import Tensor, nn
 
 from .config import UPSAMPLER_TYPES, UpsamplerType
@@ -73,6 +72,9 @@ def _into_mid(in_dim: int, mid_dim: int) -> list[nn.Module]:
 
 
 def _dysample(scale: int, in_dim: int, out_dim: int, mid_dim: int) -> list[nn.Module]:
+    # Here, because spandrel brings fifty networks and torchvision along: seconds, for a head that few files have.
+    from spandrel.architectures.__arch_helpers.dysample import DySample
+
     return [*_into_mid(in_dim, mid_dim), DySample(mid_dim, out_dim, scale, _DYSAMPLE_GROUPS)]
 
 

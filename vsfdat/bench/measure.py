@@ -160,15 +160,15 @@ def _resident_rise(settings: Settings, name: str) -> int | None:
         task = make_task(settings, Path(folder))
         run = CONTESTANTS[name](task)
         frame = torch.rand(3, settings.height, settings.width)
-        _reset_peak()
-        before = _status("VmRSS")
-        run(frame)
-        return _status("VmHWM") - before
+        return rise_of_memory(lambda: run(frame))
 
 
-def _reset_peak() -> None:
-    """Let the kernel forget the peak of what came before, such as compiling."""
-    Path("/proc/self/clear_refs").write_text("5")
+def rise_of_memory(work: Callable[[], object]) -> int:
+    """Measure how far a piece of work lifts the process's resident memory, in bytes; on Linux."""
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak of what came before
+    before = _status("VmRSS")
+    work()
+    return _status("VmHWM") - before
 
 
 def _status(field: str) -> int:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from spandrel.architectures.__arch_helpers.dysample import DySample
 from torch import Tensor, nn
 
-from vsfdat.arch.upsampler import LDA_AQU, UniUpsampleV3
+from vsfdat.arch.upsampler import PA, UniUpsampleV3
 from vsfdat.ops import Ops, PackingOps
 from vsfdat.ops.weights import Rows
 
@@ -35,7 +34,7 @@ class Head:
             weight, bias = doubling_into_convolution(first.get_parameter("weight"), first.get_parameter("bias"))
             self._doubling, self._doubled_channels = ops.pack_conv(weight, bias), len(bias)
             layers = [nn.PixelShuffle(2), *layers]
-        self._layers = nn.Sequential(*layers).to(memory_format=torch.channels_last)
+        self._layers = nn.Sequential(*layers)
         self._device = device
         self._reach = reach(layers)
 
@@ -74,8 +73,6 @@ def reach(layers: list[nn.Module]) -> int | None:
     """How many feature rows on each side decide about a row of the picture; None where any row can."""
     rows, resolution = 0.0, 1
     for layer in layers:
-        if isinstance(layer, DySample | LDA_AQU):
-            return None
         if isinstance(layer, nn.Conv2d):
             rows += (layer.kernel_size[0] // 2) / resolution
         elif isinstance(layer, nn.ConvTranspose2d):
@@ -86,4 +83,6 @@ def reach(layers: list[nn.Module]) -> int | None:
             resolution *= layer.upscale_factor
         elif isinstance(layer, nn.Upsample):
             resolution *= int(layer.scale_factor)  # type: ignore[arg-type]
+        elif not isinstance(layer, PA | nn.GELU | nn.LeakyReLU):
+            return None  # dysample and lda look where the features tell them to
     return math.ceil(rows)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from vsfdat.arch import FDATConfig
 
 # Strips of about this many pixels keep a block's intermediate results in a processor's cache.
-_CACHED_PIXELS = 8192
+_CACHED_PIXELS = 4096
 
 
 @dataclass(frozen=True)

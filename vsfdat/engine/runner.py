@@ -109,6 +109,11 @@ class ExactEngine:
             except torch.OutOfMemoryError:
                 self._plan = self._step_down(self._plan)
 
+    def forget(self) -> None:
+        """Give the maps and the plan back, as for a clip of another size."""
+        self._maps = []
+        self._plan = None
+
     def _choose_plan(self, frame: Tensor) -> planning.Plan:
         network = self._network
         demand = planning.Demand(network.config, frame.shape[1], frame.shape[2], network.dtype.itemsize)
@@ -127,8 +132,12 @@ class ExactEngine:
         lower = planning.smaller(plan, self._network.config.window_size)
         if lower is None:
             raise
-        where = " and feature maps in host memory" if lower.host_maps else ""
-        self._once.warning("The device is out of memory; going on with strips of %d rows%s.", lower.rows, where)
+        if lower.host_maps:
+            self._once.warning(
+                "The device is out of memory in the smallest strips; its feature maps go to host memory."
+            )
+        else:
+            self._once.warning("The device is out of memory; going on in smaller strips.")
         return lower
 
     def _run(self, frame: Tensor, plan: planning.Plan) -> Tensor:

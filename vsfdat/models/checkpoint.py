@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from spandrel import canonicalize_state_dict
 from torch import Tensor
 
 from vsfdat.errors import CheckpointError
@@ -64,9 +63,8 @@ def _read_pickle(path: Path) -> Any:
 
 
 def _unwrap(content: Any, name: str) -> StateDict:
-    for _ in range(_MAX_WRAPPERS):
-        if isinstance(content, dict):
-            content = canonicalize_state_dict(content)
+    if isinstance(content, dict) and not all(isinstance(value, Tensor) for value in content.values()):
+        content = _canonical(content)
     entries = content.items() if isinstance(content, dict) else ()
     tensors = {key: value for key, value in entries if isinstance(value, Tensor)}
     if not tensors:
@@ -74,8 +72,18 @@ def _unwrap(content: Any, name: str) -> StateDict:
     return _strip_common_prefix(tensors)
 
 
+def _canonical(content: dict[str, Any]) -> Any:
+    # Here, because spandrel brings fifty networks and torchvision along: seconds, for files that have wrappers.
+    from spandrel import canonicalize_state_dict
+
+    for _ in range(_MAX_WRAPPERS):
+        if isinstance(content, dict):
+            content = canonicalize_state_dict(content)
+    return content
+
+
 def _strip_common_prefix(state_dict: StateDict) -> StateDict:
-    """Strip what a training framework put before every name, such as Lightning's `model.`."""
+    """Strip what training put before every name, such as `module.`, or Lightning's `model.`."""
     first = next((key for key in state_dict if "conv_first." in key), None)
     prefix = first[: first.index("conv_first.")] if first else ""
     if prefix and all(key.startswith(prefix) for key in state_dict):

@@ -27,7 +27,7 @@ def upscale(
     device: str = "auto",
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto",
     num_streams: int | None = None,
-    engine: str | None = None,
+    engine: Literal["exact", "reference"] = "exact",
     overwrite: bool = False,
 ) -> None:
     """Upscale a video; sound, subtitles, colours and times are carried over.
@@ -63,13 +63,12 @@ def upscale(
     num_streams
         Frames at a time on each device.
     engine
-        How the network is run; by default the fastest exact way.
+        exact gives the whole frame's picture fast and in little memory; reference runs the plain network.
     overwrite
         Replace an existing output.
     """
     from vsfdat.encode import Settings, upscale_file
 
-    asked = {"num_streams": num_streams, "tile": tile, "engine": engine}
     outcome = upscale_file(
         input,
         output,
@@ -78,7 +77,7 @@ def upscale(
             start=_seconds(start, "start"), end=_seconds(end, "end"), overwrite=overwrite,
             upscale={
                 "model": model, "device": device.split(",") if "," in device else device, "precision": precision,
-                "overlap": overlap, **{key: value for key, value in asked.items() if value is not None},
+                "tile": tile, "overlap": overlap, "num_streams": num_streams, "engine": engine,
             },
         ),
     )  # fmt: skip
@@ -127,6 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         import cyclopts
     except ImportError:
         _fail('cyclopts is not installed, it comes with: pip install "vsfdat[cli]"')
+    from vsfdat.bench.command import bench
     from vsfdat.training import commands as training
 
     app = cyclopts.App(
@@ -137,6 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     app.default(upscale)
     for command in _COMMANDS:
         app.command(command)
+    app.command(bench)
     app.command(training.train)
     app.command(training.evaluate, name="eval")
     app.command(training.compare)

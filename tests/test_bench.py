@@ -1,0 +1,76 @@
+"""`vsfdat bench`: the figures are there, true to what they say, and peers that are missing are named."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from vsfdat.arch import PRESETS, FDATConfig, fdat_tiny
+from vsfdat.bench import contestants
+from vsfdat.bench.command import bench
+from vsfdat.bench.work import multiply_adds
+
+TOY = {"size": "24x16", "frames": 2, "device": "cpu"}
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setitem(PRESETS, "toy", FDATConfig(embed_dim=16, num_groups=1, depth_per_group=1, num_heads=2, scale=2))
+    return "toy"
+
+
+def test_a_table_and_a_file(toy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bench(model=toy, engines="ours,reference", json_file=tmp_path / "figures.json", **TOY)
+    printed = capsys.readouterr().out
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    ours, reference = figures["results"]
+    assert printed.startswith("toy 24x16 fp32 on cpu")
+    assert f"{1000 * ours['median']:.0f}" in printed
+    assert len(ours["seconds"]) == 2
+    assert 0 < ours["difference"] < 1e-5
+    assert reference["difference"] < 1e-5
+    assert ours["gflops"] == pytest.approx(figures["gflop_per_frame"] / ours["median"])
+    assert figures["versions"]["torch"] == torch.__version__.split("+")[0]
+
+
+def test_a_peer_that_is_missing_is_named_with_its_command(
+    toy: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def absent(task: contestants.Task) -> contestants.Run:
+        raise contestants.UnavailableError("pip install onnxruntime")
+
+    monkeypatch.setitem(contestants.CONTESTANTS, "onnxruntime", absent)
+    bench(model=toy, engines="ours,onnxruntime", **TOY)
+    assert "onnxruntime  not run: pip install onnxruntime" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"size": "480"}, "--size must be WIDTHxHEIGHT in pixels, passed '480'"),
+        ({"frames": 0}, "--frames must be at least 1, passed 0"),
+        (
+            {"engines": "ours,tensorrt"},
+            "engines must be some of ours, reference, compile, openvino, onnxruntime, passed tensorrt",
+        ),
+    ],
+)
+def test_wrong_arguments(arguments: dict, message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        bench(**TOY | arguments)
+    assert str(caught.value) == message
+
+
+def test_the_multiply_adds_are_the_modules_less_what_the_fold_saves() -> None:
+    """Torch counts the plain module; the channel attention's fold and the windows' padding explain the difference."""
+    network = fdat_tiny(scale=2).eval()
+    pixels = 16 * 16
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        network(torch.rand(1, 3, 16, 16))
+    channel_blocks, channels, head_dim = 4, 96, 32
+    saved = channel_blocks * (4 * channels**2 + 2 * channels * head_dim - 2 * channels**2)
+    gates = counter.get_total_flops() / 2 / pixels - saved - multiply_adds(network)
+    # What is left are the channel gates, once a frame instead of once a pixel.
+    assert abs(gates) < 0.001 * multiply_adds(network)

@@ -1,0 +1,68 @@
+"""The sub-command `vsfdat bench`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Literal
+
+
+def bench(
+    *,
+    model: str = "fdat-tiny-2x",
+    size: str = "480x272",
+    precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto",
+    device: str = "auto",
+    engines: str = "ours,reference,openvino,onnxruntime",
+    frames: int = 5,
+    memory: bool = False,
+    json_file: Path | None = None,
+) -> None:
+    """Time ours beside everything else that runs FDAT here, in one interleaved run.
+
+    Parameters
+    ----------
+    model
+        A name that `vsfdat models` lists, a checkpoint, or a preset such as fdat_medium for random weights.
+    size
+        Width and height of the frame in pixels.
+    precision
+        Of everybody's arithmetic; auto is fp16 on CUDA, else fp32.
+    device
+        auto, cpu, cuda, cuda:1, mps.
+    engines
+        Some of ours, reference, compile, openvino, onnxruntime, with commas between.
+    frames
+        Timed frames of each; the medians count.
+    memory
+        Measure peak memory too, in one more process for each.
+    json_file
+        A file for all the figures.
+    """
+    from .measure import Settings, compare
+    from .report import to_json, to_table
+
+    width, height = _size(size)
+    if frames < 1:
+        raise ValueError(f"--frames must be at least 1, passed {frames}")
+    settings = Settings(model, width, height, precision, device, tuple(engines.split(",")), frames, memory)
+    results = compare(settings, _tell)
+    sys.stdout.write(to_table(settings, results) + "\n")
+    if json_file is not None:
+        json_file.write_text(json.dumps(to_json(settings, results), indent=1) + "\n")
+
+
+def _size(size: str) -> tuple[int, int]:
+    """Read 480x272.
+
+    Raises:
+        ValueError: It is no size.
+    """
+    width, _, height = size.partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
+        raise ValueError(f"--size must be WIDTHxHEIGHT in pixels, passed {size!r}")
+    return int(width), int(height)
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(f"\r\033[K{line}" if sys.stderr.isatty() else f"{line}\n")
+    sys.stderr.flush()

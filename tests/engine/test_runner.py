@@ -5,6 +5,7 @@ the engine's precision, plus 1e-6.
 """
 
 import copy
+import sys
 from dataclasses import replace
 
 import pytest
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from vsfdat.arch import FDAT, PRESETS, FDATConfig
 from vsfdat.arch.config import UPSAMPLER_SCALES
+from vsfdat.bench.measure import rise_of_memory
 from vsfdat.engine import runner
 from vsfdat.engine.plan import Plan
 from vsfdat.engine.runner import ExactEngine
@@ -165,6 +167,19 @@ def test_a_slot_keeps_its_maps_from_frame_to_frame() -> None:
     engine(torch.rand(3, 20, 30))
     assert [each.data_ptr() for each in engine._maps] == first
     assert engine(torch.rand(3, 9, 30)).shape == (3, 18, 60)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
+def test_a_thousand_frames_take_no_more_memory_than_ten() -> None:
+    engine = build(random_network(replace(SMALL, num_groups=1)), Plan(8), choose(CPU, torch.float32))
+    frame = torch.rand(3, 16, 16)
+
+    def run_frames(count: int) -> None:
+        for _ in range(count):
+            engine(frame)
+
+    run_frames(10)
+    assert rise_of_memory(lambda: run_frames(1000)) < 4 * 2**20
 
 
 def test_slots_share_weights_and_nothing_else() -> None:

@@ -83,14 +83,14 @@ class CopiedStreams:
         origin, end = source.origin * source.time_base, source.end * source.time_base
         earliest = origin if source.is_cut else None
         for packet in self._input.demux([self._input.streams[index] for index in self._targets]):
-            if packet.dts is None or packet.pts is None:
-                continue
+            if packet.pts is None:
+                continue  # the demuxer's word that it is at the end
             begins = packet.pts * packet.time_base
             if earliest is not None and not earliest <= begins < end:
                 continue
             shift = round(origin / packet.time_base)
+            packet.dts = (packet.pts if packet.dts is None else packet.dts) - shift
             packet.pts -= shift
-            packet.dts -= shift
             packet.stream = self._targets[packet.stream_index]
             yield begins - origin, packet
 

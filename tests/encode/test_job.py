@@ -197,6 +197,7 @@ def test_files_that_are_not_what_they_should_be_are_told_in_one_sentence(tmp_pat
         (video, video, f"output is the input: {video}"),
         (video, text, f"output exists: {text} (pass --overwrite to replace it)"),
         (video, tmp_path / "no" / "o.mp4", f"output folder not found: {tmp_path / 'no'}"),
+        (video, Path("/proc/o.mkv"), "/proc/o.mkv: cannot be written (No such file or directory)"),
         (video, tmp_path / "o.xyz", "output must end in .mkv, .mp4, .mov or .webm, passed '.xyz'"),
     ]:
         with pytest.raises(EncodeError) as caught:

@@ -147,6 +147,8 @@ def _worded(clip: vs.VideoNode, codec: Codec, options: dict[str, str]) -> Iterat
     """Say in one sentence what the encoder refused; the details are what it wrote to stderr itself."""
     try:
         yield
+    except OSError:
+        raise  # the disk's, and not the encoder's
     except (require("av").FFmpegError, ValueError) as error:
         asked = ", ".join(f"{key} {options[key]}" for key in ("crf", "preset") if key in options)
         raise EncodeError(

@@ -63,7 +63,8 @@ def main(preset: str = "fdat_tiny", size: str = "480x272", precision: str = "fp3
         frame += count * seconds
         gflops = 2e-9 * macs * width * height / seconds
         print(
-            f"{name:16} {1e3 * seconds:8.2f} ms ({1e3 * min(times[name]):.2f})  × {count:2} = {1e3 * count * seconds:7.1f} ms  {gflops:6.0f} GFLOP/s"
+            f"{name:16} {1e3 * seconds:8.2f} ms ({1e3 * min(times[name]):.2f})  × {count:2} = "
+            f"{1e3 * count * seconds:7.1f} ms  {gflops:6.0f} GFLOP/s"
         )
     print(f"{'frame':16} {1e3 * frame:8.1f} ms")
 

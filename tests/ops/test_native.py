@@ -30,7 +30,8 @@ def norm_weights(c: int) -> Norm:
 
 def spatial_weights(c: int, heads: int, window: int = 8, *, biased: bool = False) -> SpatialWeights:
     qkv_bias = normal(3 * c, scale=0.2) if biased else None
-    return SpatialWeights(norm_weights(c), normal(3 * c, c, scale=c**-0.5), qkv_bias, normal(heads, window**2, window**2),
+    qkv, table = normal(3 * c, c, scale=c**-0.5), normal(heads, window**2, window**2)
+    return SpatialWeights(norm_weights(c), qkv, qkv_bias, table,
                           normal(c, 3, 3, scale=0.3), window)  # fmt: skip
 
 

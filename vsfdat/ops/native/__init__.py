@@ -1,4 +1,4 @@
-"""The ops in C++ for CPUs: AVX-512 and AVX2 and whatever else the compiler vectorises for, bf16 products where the CPU has them.
+"""The ops in C++ for CPUs: whatever vectors the compiler has for them, and bf16 products where the CPU has those.
 
 Same names and signatures as `vsfdat.ops.reference`. Weights must be packed first (`pack_*`); `out` is written only in
 `rows`; maps are contiguous. The same input gives the same bits, whatever the number of threads (torch's).
@@ -20,7 +20,7 @@ _PRECISIONS = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf
 
 @functools.cache
 def why_not(dtype: torch.dtype) -> str | None:
-    """Say why maps of this dtype cannot run here; None if they can. The first call for a dtype may compile for seconds."""
+    """Say why maps of this dtype cannot run here, or None; the first call for a dtype may compile for seconds."""
     try:
         _load(dtype)
     except (BuildError, OSError) as error:
@@ -72,7 +72,7 @@ def pack_ffn(weights: FfnWeights, dtype: torch.dtype | None = None) -> _Packed:
 
 
 def pack_conv(weight: Tensor, bias: Tensor | None, dtype: torch.dtype | None = None) -> _Packed:
-    """Pack a 3×3 convolution's `weight` [C_out, C_in, 3, 3] and `bias` [C_out]; `conv3x3` takes the result as its weight."""
+    """Pack a 3×3 convolution's `weight` [C_out, C_in, 3, 3] and `bias` [C_out], for `conv3x3`."""
     c_out, c_in = weight.shape[:2]
     return _Packed(dtype or weight.dtype, "conv", weight, bias, c_in, c_out)
 

@@ -13,8 +13,10 @@ from pathlib import Path
 
 _SOURCES = Path(__file__).parent / "csrc"
 # Kernels are made for the CPU at hand; contraction to fused multiply-adds is GCC's default and Clang's wish.
-_FLAGS = ("-std=c++17", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared", "-pthread",
-          "-fvisibility=hidden", "-Wno-psabi")  # fmt: skip
+_FLAGS = (
+    "-std=c++17", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math",
+    "-fPIC", "-shared", "-pthread", "-fvisibility=hidden", "-Wno-psabi",
+)  # fmt: skip
 _TIMEOUT_SECONDS = 180
 
 logger = logging.getLogger(__name__)

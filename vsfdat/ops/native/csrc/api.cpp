@@ -6,6 +6,12 @@
 
 using namespace vsfdat;
 
+// Rows [start, stop) of a map that an op writes.
+static Output output(Scalar* out, int h, int w, int c, int start, int stop) {
+    prefer_huge_pages(out, size_t(h) * w * c * sizeof(Scalar));
+    return {out, start, stop};
+}
+
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
 EXPORT void* spatial_new(const float* norm_weight, const float* norm_bias, const float* qkv, const float* qkv_bias,
@@ -19,7 +25,7 @@ EXPORT void spatial_reduce(const void* weights, const Scalar* x, int h, int w, i
 }
 EXPORT void spatial_apply(const void* weights, const Scalar* x, int h, int w, int c, int start, int stop, int threads,
                           Scalar* out, const float* projection, const float* bias) {
-    static_cast<const Spatial*>(weights)->apply({x, h, w, c}, {out, start, stop}, projection, bias, threads);
+    static_cast<const Spatial*>(weights)->apply({x, h, w, c}, output(out, h, w, c, start, stop), projection, bias, threads);
 }
 
 EXPORT void* channel_new(const float* norm_weight, const float* norm_bias, const float* conv, const float* gate, int channels) {
@@ -32,7 +38,7 @@ EXPORT void channel_reduce(const void* weights, const Scalar* x, int h, int w, i
 }
 EXPORT void channel_apply(const void* weights, const Scalar* x, int h, int w, int c, int start, int stop, int threads,
                           Scalar* out, const float* matrix, const float* bias) {
-    static_cast<const Channel*>(weights)->apply({x, h, w, c}, {out, start, stop}, matrix, bias, threads);
+    static_cast<const Channel*>(weights)->apply({x, h, w, c}, output(out, h, w, c, start, stop), matrix, bias, threads);
 }
 
 EXPORT void* ffn_new(const float* norm_weight, const float* norm_bias, const float* fc1, const float* conv, const float* fc2,
@@ -41,12 +47,13 @@ EXPORT void* ffn_new(const float* norm_weight, const float* norm_bias, const flo
 }
 EXPORT void ffn_free(void* weights) { delete static_cast<Ffn*>(weights); }
 EXPORT void ffn(const void* weights, const Scalar* x, int h, int w, int c, int start, int stop, int threads, Scalar* out) {
-    (*static_cast<const Ffn*>(weights))({x, h, w, c}, {out, start, stop}, threads);
+    (*static_cast<const Ffn*>(weights))({x, h, w, c}, output(out, h, w, c, start, stop), threads);
 }
 
 EXPORT void* conv_new(const float* weight, const float* bias, int in, int out) { return new Conv(weight, bias, in, out); }
 EXPORT void conv_free(void* weights) { delete static_cast<Conv*>(weights); }
 EXPORT void conv(const void* weights, const Scalar* x, int h, int w, int c, int start, int stop, int threads, Scalar* out,
                  const Scalar* residual) {
-    (*static_cast<const Conv*>(weights))({x, h, w, c}, residual, {out, start, stop}, threads);
+    const Conv& conv = *static_cast<const Conv*>(weights);
+    conv({x, h, w, c}, residual, output(out, h, w, conv.out_channels(), start, stop), threads);
 }

@@ -9,7 +9,24 @@
 #include <thread>
 #include <vector>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 namespace vsfdat {
+
+// Asks for 2 MiB pages where the memory spans any, before it is first touched: a map has more 4 KiB pages than the CPU
+// keeps addresses for. Costs a microsecond where the pages are there already.
+inline void prefer_huge_pages(void* memory, size_t bytes) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    constexpr uintptr_t page = 2 << 20;
+    const uintptr_t start = (reinterpret_cast<uintptr_t>(memory) + page - 1) / page * page;
+    const uintptr_t end = (reinterpret_cast<uintptr_t>(memory) + bytes) / page * page;
+    if (start < end) madvise(reinterpret_cast<void*>(start), end - start, MADV_HUGEPAGE);
+#else
+    (void)memory, (void)bytes;
+#endif
+}
 
 // Memory that a task takes piece by piece and never gives back; the next task on the thread starts over.
 // After the first frame no call allocates: page faults of fresh memory once cost more than the arithmetic.
@@ -61,6 +78,7 @@ class Scratch {
 
     void add(size_t size) {
         blocks_.push_back({static_cast<char*>(::operator new(size, std::align_val_t(kAlign))), size});
+        prefer_huge_pages(blocks_.back().data, size);
     }
     void release() {
         for (auto& block : blocks_) ::operator delete(block.data, std::align_val_t(kAlign));

@@ -69,7 +69,8 @@ def test_every_preset_with_every_head(preset: str) -> None:
         pair = UniUpsampleV3(*arguments), SpandrelUpsampler(*arguments)
         share_random_weights(*pair)
         heads.append(pair)
-    for size in SIZES:
+    # fdat_xl's heads are fdat_large's, which sees all sizes.
+    for size in SIZES[:2] if preset == "fdat_xl" else SIZES:
         x = torch.rand(1, 3, *size)
         with torch.no_grad():
             features, true_features = _body(ours, x), _body(truth, x)

@@ -153,7 +153,7 @@ inline Matrix pack(const float* weight, int n, int k, ptrdiff_t row, float* out)
 class Packed {
   public:
     Matrix pack(const float* weight, int n, int k) {
-        memory_.resize(packed_words(words(k), n) + kLanes);
+        memory_.resize(packed_words(words(k), n) + 64 / sizeof(float));
         return vsfdat::pack(weight, n, k, k, aligned());
     }
 

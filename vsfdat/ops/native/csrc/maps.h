@@ -49,7 +49,7 @@ class Norm {
     }
 
   private:
-    static constexpr int kInRegisters = 12, kMost = 64;
+    static constexpr int kInRegisters = 12, kMost = 4096 / kLanes;
 
     // A pixel of up to 12 vectors stays in registers.
     template <class Out, size_t... I>

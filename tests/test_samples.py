@@ -43,7 +43,9 @@ def pipes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, subprocess.Comp
     def pipe(script: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         filled = [argument.format(**files) for argument in arguments]
         command = [BIN / "vspipe", "-c", "y4m", "-e", "1", "-a", f"source={source}", *filled, FOLDER / script, "-"]
-        return subprocess.run(command, capture_output=True, timeout=120, check=False)
+        # vspipe finds its Python by PATH, which names this one only in an activated environment.
+        environment = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+        return subprocess.run(command, capture_output=True, timeout=120, check=False, env=environment)
 
     with ThreadPoolExecutor(2) as pool:
         running = {name: pool.submit(pipe, *arguments) for name, (arguments, _) in SCRIPTS.items()}

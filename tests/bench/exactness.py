@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import torch
 
-from tests.engine.test_runner import CPU, Truth, build, random_network
+from tests.engine.test_runner import CPU, Truth, build
+from tests.random_weights import random_network
 from vsfdat.arch import PRESETS
 from vsfdat.arch.config import UPSAMPLER_SCALES
 from vsfdat.engine.plan import Plan

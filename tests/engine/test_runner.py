@@ -6,6 +6,7 @@ the engine's precision, plus 1e-6.
 
 import copy
 import sys
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -14,9 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from tests.random_weights import random_network
 from vsfdat.arch import FDAT, PRESETS, FDATConfig
 from vsfdat.arch.config import UPSAMPLER_SCALES
 from vsfdat.bench.measure import rise_of_memory
+from vsfdat.engine import plan as planning
 from vsfdat.engine import runner
 from vsfdat.engine.plan import Plan
 from vsfdat.engine.runner import ExactEngine
@@ -31,17 +34,6 @@ STRIP_ROWS = (8, 16, ALL_ROWS)
 
 def build(network: FDAT, plan: Plan, backend: Backend = REFERENCE, dtype: torch.dtype = torch.float32) -> ExactEngine:
     return runner.build(network, CPU, dtype, backend=backend, plan=plan)()
-
-
-def random_network(config: FDATConfig, seed: int = 0) -> FDAT:
-    torch.manual_seed(seed)
-    network = FDAT(config).eval().requires_grad_(False)
-    for name, parameter in network.named_parameters():
-        if parameter.ndim == 1 or name.endswith("temp"):
-            parameter.add_(0.1 * torch.randn_like(parameter))
-        else:
-            parameter.copy_(0.7 * parameter[0].numel() ** -0.5 * torch.randn_like(parameter))
-    return network
 
 
 def run(network: FDAT, frame: Tensor) -> Tensor:
@@ -206,6 +198,7 @@ class _Cramped:
         def limited(x: Tensor, *arguments: object) -> object:
             start, stop = arguments[-1]
             if stop - start > self.limit:
+                self.tried_to_write = weakref.ref(arguments[0])
                 raise torch.OutOfMemoryError("no room")
             return op(x, *arguments)
 
@@ -222,6 +215,18 @@ def test_out_of_memory_makes_strips_smaller(caplog: pytest.LogCaptureFixture) ->
         "The device is out of memory; going on in smaller strips."
     ]
     assert engine._plan == Plan(16)
+
+
+def test_a_failed_attempt_leaves_nothing_behind_before_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    ops, step_down, checked = _Cramped(16), planning.smaller, []
+
+    def checking(plan: Plan, window: int) -> Plan | None:
+        checked.append(ops.tried_to_write() is None)
+        return step_down(plan, window)
+
+    monkeypatch.setattr(planning, "smaller", checking)
+    build(random_network(SMALL), Plan(64), Backend("cramped", ops, cuts_itself=False))(torch.rand(3, 64, 32))
+    assert checked == [True, True]
 
 
 def test_out_of_memory_puts_maps_into_host_memory_and_then_gives_up(caplog: pytest.LogCaptureFixture) -> None:

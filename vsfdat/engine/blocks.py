@@ -1,6 +1,9 @@
-"""The two kinds of block on folded weights: a reduce pass over strips gathers a sum, an apply pass uses it."""
+"""The two kinds of block on folded weights: a reduce pass over strips gathers a sum, an apply pass uses it.
 
-from collections.abc import Sequence
+And the convolution between them, strip by strip as well.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,8 +75,17 @@ class Block:
             ops.ffn(x, out, self.ffn, rows)
 
 
+def convolve(ops: Ops, x: Tensor, out: Tensor, weights: Any, residual: Tensor | None, strips: Sequence[Rows]) -> None:
+    """Two maps [H, W, C]; `out` is written, and may be the residual."""
+    for rows in strips:
+        ops.conv3x3(x, out, weights, residual, rows)
+
+
 def _total(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
     return torch.stack(tuple(parts)).sum(dim=0, dtype=dtype)
+
+
+_Cast = Callable[[Tensor], Tensor]
 
 
 def fold_block(block: SimplifiedDATBlock, ops: PackingOps, device: torch.device, dtype: torch.dtype) -> Block:
@@ -85,27 +97,27 @@ def fold_block(block: SimplifiedDATBlock, ops: PackingOps, device: torch.device,
         device: Where.
         dtype: What maps are made of. What is folded anew for each frame stays in float64, where the device has it.
     """
-
-    def cast(name: str) -> Tensor:
-        return block.get_parameter(name).detach().to(device, dtype)
-
-    ffn = FfnWeights(
-        norm=Norm(cast("n2.weight"), cast("n2.bias")),
-        fc1=cast("ffn.fc1.weight"),
-        conv=cast("ffn.smix.weight").squeeze(1),
-        fc2=cast("ffn.fc2.weight"),
-    )
-    fold_attention = _fold_spatial if block.block_type == "spatial" else _fold_channel
-    return Block(fold_attention(block, ops, device, dtype), ops.pack_ffn(ffn))
-
-
-def _fold_spatial(block: SimplifiedDATBlock, ops: PackingOps, device: torch.device, dtype: torch.dtype) -> SpatialBlock:
-    attention = block.attn
-    assert isinstance(attention, FastSpatialWindowAttention)
+    exact_dtype = torch.float32 if device.type == "mps" else torch.float64
 
     def cast(tensor: Tensor) -> Tensor:
         return tensor.detach().to(device, dtype)
 
+    def exact(tensor: Tensor) -> Tensor:
+        return tensor.detach().to(device, exact_dtype)
+
+    fold_attention = _fold_spatial if block.block_type == "spatial" else _fold_channel
+    ffn = FfnWeights(
+        norm=Norm(cast(block.n2.weight), cast(block.n2.bias)),
+        fc1=cast(block.ffn.fc1.weight),
+        conv=cast(block.ffn.smix.weight.squeeze(1)),
+        fc2=cast(block.ffn.fc2.weight),
+    )
+    return Block(fold_attention(block, ops, cast, exact), ops.pack_ffn(ffn))
+
+
+def _fold_spatial(block: SimplifiedDATBlock, ops: PackingOps, cast: _Cast, exact: _Cast) -> SpatialBlock:
+    attention = block.attn
+    assert isinstance(attention, FastSpatialWindowAttention)
     head_dim = attention.qkv.in_features // attention.num_heads
     qkv_bias = attention.qkv.bias
     weights = SpatialWeights(
@@ -118,20 +130,16 @@ def _fold_spatial(block: SimplifiedDATBlock, ops: PackingOps, device: torch.devi
     )
     return SpatialBlock(
         ops.pack_spatial(weights),
-        squeeze=_exact(block.get_parameter("inter.cg.1.weight").flatten(1), device),
-        excite=_exact(block.get_parameter("inter.cg.3.weight").flatten(1), device),
-        projection=_exact(attention.proj.weight, device),
-        projection_bias=_exact(attention.proj.bias, device),
+        squeeze=exact(block.get_parameter("inter.cg.1.weight").flatten(1)),
+        excite=exact(block.get_parameter("inter.cg.3.weight").flatten(1)),
+        projection=exact(attention.proj.weight),
+        projection_bias=exact(attention.proj.bias),
     )
 
 
-def _fold_channel(block: SimplifiedDATBlock, ops: PackingOps, device: torch.device, dtype: torch.dtype) -> ChannelBlock:
+def _fold_channel(block: SimplifiedDATBlock, ops: PackingOps, cast: _Cast, exact: _Cast) -> ChannelBlock:
     attention = block.attn
     assert isinstance(attention, FastChannelAttention)
-
-    def cast(tensor: Tensor) -> Tensor:
-        return tensor.detach().to(device, dtype)
-
     weights = ChannelWeights(
         norm=Norm(cast(block.n1.weight), cast(block.n1.bias)),
         conv=cast(block.get_parameter("conv.0.weight").squeeze(1)),
@@ -140,13 +148,9 @@ def _fold_channel(block: SimplifiedDATBlock, ops: PackingOps, device: torch.devi
     qkv_bias = attention.qkv.bias
     return ChannelBlock(
         ops.pack_channel(weights),
-        qkv=_exact(attention.qkv.weight, device),
-        qkv_bias=None if qkv_bias is None else _exact(qkv_bias, device),
-        temperature=_exact(attention.temp.flatten(), device),
-        projection=_exact(attention.proj.weight, device),
-        projection_bias=_exact(attention.proj.bias, device),
+        qkv=exact(attention.qkv.weight),
+        qkv_bias=None if qkv_bias is None else exact(qkv_bias),
+        temperature=exact(attention.temp.flatten()),
+        projection=exact(attention.proj.weight),
+        projection_bias=exact(attention.proj.bias),
     )
-
-
-def _exact(tensor: Tensor, device: torch.device) -> Tensor:
-    return tensor.detach().to(device, torch.float32 if device.type == "mps" else torch.float64)

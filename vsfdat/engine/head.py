@@ -12,6 +12,7 @@ from vsfdat.arch.upsampler import PA, UniUpsampleV3
 from vsfdat.ops import Ops, PackingOps
 from vsfdat.ops.weights import Rows
 
+from .blocks import convolve
 from .fold import doubling_into_convolution
 from .strips import cut
 
@@ -50,8 +51,7 @@ class Head:
         """
         if self._doubling is not None:
             doubled = features.new_empty(*features.shape[:2], self._doubled_channels)
-            for core in strips:
-                ops.conv3x3(features, doubled, self._doubling, None, core)
+            convolve(ops, features, doubled, self._doubling, None, strips)
             features = doubled
         height = features.shape[0]
         whole = self._reach is None

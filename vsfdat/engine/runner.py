@@ -17,7 +17,7 @@ from vsfdat.ops import Backend, Ops, choose
 from vsfdat.ops.weights import Rows
 
 from . import plan as planning
-from .blocks import Block, fold_block
+from .blocks import Block, convolve, fold_block
 from .head import Head
 from .host_maps import OnHost
 from .strips import cut
@@ -106,8 +106,10 @@ class ExactEngine:
             try:
                 with torch.inference_mode():
                     return self._run(frame, self._plan)
-            except torch.OutOfMemoryError:
-                self._plan = self._step_down(self._plan)
+            except torch.OutOfMemoryError as error:
+                # Its traceback holds the tensors of the attempt, which are to be gone before the next.
+                failure = error.with_traceback(None)
+            self._plan = self._step_down(self._plan, failure)
 
     def forget(self) -> None:
         """Give the maps and the plan back, as for a clip of another size."""
@@ -124,14 +126,14 @@ class ExactEngine:
         _log.info("%s takes about %d MiB a slot", plan, demand.device_bytes(plan) >> 20)
         return plan
 
-    def _step_down(self, plan: planning.Plan) -> planning.Plan:
-        """Give all memory back and choose a smaller plan, or raise again what is being handled."""
+    def _step_down(self, plan: planning.Plan, failure: torch.OutOfMemoryError) -> planning.Plan:
+        """Give all memory back and choose a smaller plan, or raise the failure where there is none."""
         self._maps = []
         if self.device.type != "cpu":
             torch.accelerator.empty_cache()
         lower = planning.smaller(plan, self._network.config.window_size)
         if lower is None:
-            raise
+            raise failure
         if lower.host_maps:
             self._once.warning(
                 "The device is out of memory in the smallest strips; its feature maps go to host memory."
@@ -198,12 +200,6 @@ class ExactEngine:
                 torch.empty(shape, dtype=network.dtype, device=device, pin_memory=pinned) for _ in range(count)
             ]
         return list(self._maps)
-
-
-def convolve(ops: Ops, x: Tensor, out: Tensor, weights: Any, residual: Tensor | None, strips: Sequence[Rows]) -> None:
-    """Convolve a map strip by strip."""
-    for rows in strips:
-        ops.conv3x3(x, out, weights, residual, rows)
 
 
 def build(

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tests.random_weights import random_network
 from vsfdat.arch import FDAT, FDATConfig
 from vsfdat.engine import runner
 from vsfdat.engine.graphs import Graphed
@@ -17,7 +18,7 @@ from vsfdat.notices import Once
 from vsfdat.ops import Backend, choose, triton
 
 from . import peer
-from .networks import network, spandrels
+from .networks import spandrels
 from .setting import DTYPES, Report, Setting, significant
 
 _TABLE = [
@@ -37,7 +38,7 @@ def engine(setting: Setting, module: FDAT, dtype: torch.dtype) -> runner.ExactEn
 
 def exactness(setting: Setting, report: Report) -> list[dict[str, Any]]:
     """The engine and the plain module at each precision, both against the plain module in float64."""
-    module = network(setting.network("fdat_medium"))
+    module = random_network(setting.network("fdat_medium"))
     found = []
     for width, height in [(5, 3)] if setting.dry else [(203, 121), (64, 64)]:
         frame = torch.rand(3, height, width, device=setting.device)
@@ -74,7 +75,7 @@ def comparison(setting: Setting, ceilings: dict[str, Any]) -> list[dict[str, Any
 def _row(setting: Setting, ceilings: dict[str, Any], preset: str, size: Any, overrides: Any) -> dict[str, Any]:
     config = setting.network(preset, **overrides)
     width, height = setting.size(*size)
-    module = network(config)
+    module = random_network(config)
     frame = torch.rand(3, height, width, device=setting.device)
     row: dict[str, Any] = {"preset": preset, "size": f"{width}x{height}"} | overrides
     row |= _ours(setting, module, frame)

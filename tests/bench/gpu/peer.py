@@ -9,7 +9,9 @@ from typing import Any
 
 import torch
 
-from .networks import network, spandrels
+from tests.random_weights import random_network
+
+from .networks import spandrels
 from .setting import Setting, significant
 
 
@@ -17,7 +19,9 @@ def measure(setting: Setting) -> dict[str, Any]:
     """Milliseconds a frame, and the seconds that compiling took; a dry run does not compile."""
     config = setting.network("fdat_medium")
     width, height = setting.size(1920, 1080)
-    module = spandrels(config, network(config)).to(setting.device, torch.float16, memory_format=torch.channels_last)
+    module = spandrels(config, random_network(config)).to(
+        setting.device, torch.float16, memory_format=torch.channels_last
+    )
     batch = torch.rand(1, 3, height, width, device=setting.device).half().contiguous(memory_format=torch.channels_last)
     compiled = module if setting.dry else torch.compile(module, mode="max-autotune")
     start = time.perf_counter()

@@ -9,13 +9,14 @@ from torch import Tensor
 from vsfdat.notices import Once
 
 from . import Engine
+from .wrapper import Wrapper
 
 _log = logging.getLogger(__name__)
 # Recording allocates from a pool of its own; two slots that record at once would confuse the allocator.
 _recording = threading.Lock()
 
 
-class Graphed:
+class Graphed(Wrapper):
     """Replay an engine's work from a CUDA graph; an engine too.
 
     The first frame of a size runs as it is, which settles the plan, compiles the kernels and fills the workspace; then
@@ -28,20 +29,10 @@ class Graphed:
     """
 
     def __init__(self, engine: Engine, once: Once) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._once = once
         self._recorded: Recorded | None = None
         self._refused = engine.device.type != "cuda"
-
-    @property
-    def device(self) -> torch.device:
-        """The engine's."""
-        return self._engine.device
-
-    @property
-    def scale(self) -> int:
-        """The engine's."""
-        return self._engine.scale
 
     def __call__(self, frame: Tensor) -> Tensor:
         """[C_in, H, W] -> [C_out, H·scale, W·scale]; valid until the next call."""

@@ -3,16 +3,16 @@
 import functools
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from vsfdat.errors import NotFiniteError
 from vsfdat.notices import Once
 
 from . import Engine
+from .wrapper import Wrapper
 
 
-class Guarded:
+class Guarded(Wrapper):
     """Give finite pictures or an error; an engine too.
 
     Args:
@@ -22,19 +22,9 @@ class Guarded:
     """
 
     def __init__(self, engine: Engine, full: Callable[[], Engine] | None, once: Once) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._full = functools.cache(full) if full else None
         self._once = once
-
-    @property
-    def device(self) -> torch.device:
-        """The engine's."""
-        return self._engine.device
-
-    @property
-    def scale(self) -> int:
-        """The engine's."""
-        return self._engine.scale
 
     def __call__(self, frame: Tensor) -> Tensor:
         """[C_in, H, W] -> [C_out, H·scale, W·scale], finite.

@@ -17,6 +17,7 @@ from vsfdat.errors import OutOfMemoryError
 from vsfdat.notices import Once
 
 from . import Engine
+from .wrapper import Wrapper
 
 Size = tuple[int, int]  # width, height
 
@@ -76,7 +77,7 @@ def ramps(axis: Cut, scale: int) -> list[Tensor]:
     ]
 
 
-class Tiled:
+class Tiled(Wrapper):
     """Upscale a frame in tiles and feather them together; an engine too.
 
     Args:
@@ -87,20 +88,10 @@ class Tiled:
     """
 
     def __init__(self, engine: Engine, tile: Size, overlap: int = 16, multiple: int = 8) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._tile = tile
         self._overlap = overlap
         self._multiple = multiple
-
-    @property
-    def device(self) -> torch.device:
-        """The engine's."""
-        return self._engine.device
-
-    @property
-    def scale(self) -> int:
-        """The engine's."""
-        return self._engine.scale
 
     def __call__(self, frame: Tensor) -> Tensor:
         """[C_in, H, W] -> [C_out, H·scale, W·scale]."""
@@ -177,7 +168,7 @@ class Room:
         return width * self.multiple, height * self.multiple
 
 
-class Fitting:
+class Fitting(Wrapper):
     """Upscale whole frames, or in tiles as large as the device has room for; an engine too.
 
     Args:
@@ -186,18 +177,8 @@ class Fitting:
     """
 
     def __init__(self, engine: Engine, room: Room) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._room = room
-
-    @property
-    def device(self) -> torch.device:
-        """The engine's."""
-        return self._engine.device
-
-    @property
-    def scale(self) -> int:
-        """The engine's."""
-        return self._engine.scale
 
     def __call__(self, frame: Tensor) -> Tensor:
         """[C_in, H, W] -> [C_out, H·scale, W·scale].

@@ -46,9 +46,10 @@ def bench(
         raise ValueError(f"--frames must be at least 1, passed {frames}")
     settings = Settings(model, width, height, precision, device, tuple(engines.split(",")), frames, memory)
     results = compare(settings, _tell)
-    sys.stdout.write(to_table(settings, results) + "\n")
+    facts = to_json(settings, results)
+    sys.stdout.write(to_table(settings, results, facts) + "\n")
     if json_file is not None:
-        json_file.write_text(json.dumps(to_json(settings, results), indent=1) + "\n")
+        json_file.write_text(json.dumps(facts, indent=1) + "\n")
 
 
 def _size(size: str) -> tuple[int, int]:

@@ -53,26 +53,13 @@ def ours(task: Task) -> Run:
 
 def reference(task: Task) -> Run:
     """The plain module as the community runs it: spandrel's, eager."""
-    module = _spandrels(task)
-
-    def run(frame: Tensor) -> Tensor:
-        with torch.inference_mode():
-            picture: Tensor = module(frame.unsqueeze(0).to(DTYPES[task.precision]))[0]
-            return picture.float()
-
-    return run
+    return _running(_spandrels(task), task)
 
 
 def compiled(task: Task) -> Run:
     """The plain module under torch.compile."""
-    module = torch.compile(_spandrels(task), mode="max-autotune" if task.device.type == "cuda" else None)
-
-    def run(frame: Tensor) -> Tensor:
-        with torch.inference_mode():
-            picture: Tensor = module(frame.unsqueeze(0).to(DTYPES[task.precision]))[0]
-            return picture.float()
-
-    return run
+    mode = "max-autotune" if task.device.type == "cuda" else None
+    return _running(torch.compile(_spandrels(task), mode=mode), task)
 
 
 def openvino(task: Task) -> Run:
@@ -133,6 +120,14 @@ def _spandrels(task: Task) -> nn.Module:
     module: nn.Module = MAIN_REGISTRY.load(dict(task.network.state_dict())).model.eval()
     module = module.to(task.device, DTYPES[task.precision])
     return module.to(memory_format=torch.channels_last) if task.device.type == "cuda" else module
+
+
+def _running(module: Callable[[Tensor], Tensor], task: Task) -> Run:
+    def run(frame: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return module(frame.unsqueeze(0).to(DTYPES[task.precision]))[0].float()
+
+    return run
 
 
 def _need_cpu(task: Task) -> None:

@@ -146,7 +146,7 @@ def _timed(run: Run, frame: Tensor) -> float:
 
 
 def _peak_bytes(settings: Settings, name: str) -> int | None:
-    """Run one contestant for two frames in a fresh process and see how far its memory rises."""
+    """Run one contestant for one frame in a fresh process and see how far its memory rises."""
     if settings.device.startswith("cpu") or not torch.accelerator.is_available():
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             return pool.apply(_resident_rise, (settings, name))

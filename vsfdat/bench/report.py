@@ -16,9 +16,8 @@ from .work import multiply_adds
 _VERSIONS = ("vsfdat", "torch", "vapoursynth", "spandrel", "vapoursynth-mlrt-ov", "onnxruntime")
 
 
-def to_table(settings: Settings, results: Sequence[Result]) -> str:
-    """Lay the figures out for a terminal, the fastest as fast as it is and the others beside ours."""
-    facts = to_json(settings, results)
+def to_table(settings: Settings, results: Sequence[Result], facts: dict[str, Any]) -> str:
+    """Lay the figures and the facts that `to_json` gave out for a terminal, each contestant beside ours."""
     ours = next((result.median for result in results if result.name == "ours" and result.seconds), None)
     header = f"{'engine':12} {'ms':>8} {'fps':>7} {'GFLOP/s':>8} {'peak MiB':>9} {'largest diff':>12}  against ours"
     lines = [

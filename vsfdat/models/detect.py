@@ -102,7 +102,7 @@ def name_architecture(state_dict: StateDict) -> str | None:
     """Say which network a state dict belongs to, as spandrel knows them; None where it knows none."""
     from spandrel import MAIN_REGISTRY
 
-    if any(key.endswith(".attn.dictionary") for key in state_dict):
+    if _is_fdat_rd(state_dict):
         return "FDAT-RD"
     found = (
         support.architecture for support in MAIN_REGISTRY.architectures() if support.architecture.detect(state_dict)
@@ -111,15 +111,19 @@ def name_architecture(state_dict: StateDict) -> str | None:
 
 
 def _check_is_fdat(state_dict: StateDict, source: str) -> None:
-    # FDAT-RD has all of FDAT's key names and a dictionary besides.
     has_fdat_keys = all(key in state_dict for key in _REQUIRED) and any(
         key in state_dict for key in ("conv_first.weight", "conv_first.1.weight")
     )
-    if has_fdat_keys and not any(key.endswith(".attn.dictionary") for key in state_dict):
+    if has_fdat_keys and not _is_fdat_rd(state_dict):
         return
     name = name_architecture(state_dict)
     what = f"a {name} network" if name and name != "FDAT" else "not an FDAT network"
     raise CheckpointError(f"{source}: is {what}; vsfdat runs FDAT")
+
+
+def _is_fdat_rd(state_dict: StateDict) -> bool:
+    # It has all of FDAT's key names and a dictionary besides.
+    return any(key.endswith(".attn.dictionary") for key in state_dict)
 
 
 def _check_fit(expected: StateDict, state_dict: StateDict, source: str) -> None:

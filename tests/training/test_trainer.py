@@ -102,6 +102,17 @@ def test_starting_from_another_network_is_refused(build):
         build().start_from(build(overrides={**NETWORK, "embed_dim": 32}).module.state_dict())
 
 
+def test_a_network_of_another_scale_gives_its_blocks(build):
+    start = build(overrides={**NETWORK, "scale": 4}).module.state_dict()
+    trainer = build()
+    random_head = {name: t.clone() for name, t in trainer.module.upsampler.state_dict().items()}
+    trainer.start_from(start)
+    for name, tensor in trainer.module.groups.state_dict().items():
+        torch.testing.assert_close(tensor, start[f"groups.{name}"], rtol=0, atol=0)
+    assert any(torch.equal(random_head[name], t) for name, t in trainer.module.upsampler.state_dict().items())
+    assert torch.equal(trainer.average.state["conv_first.weight"], start["conv_first.weight"])
+
+
 def test_workers_and_dropout_are_refused(build):
     with pytest.raises(TrainingError, match="several workers need drop_path_rate and drop_rate 0"):
         build(workers=2, overrides={**NETWORK, "drop_path_rate": 0.1})

@@ -1,5 +1,6 @@
 """The training step and all that it changes, as one thing that can be saved and loaded."""
 
+import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from .optimizer import Average, build_optimizers, lr_factor, set_lr
 from .recipe import Recipe
 from .sampler import PatchSampler
 
+_log = logging.getLogger(__name__)
 _PAUSE = 5  # a step this many times longer than usual was a pause: a suspended machine, a stopped process
 
 
@@ -106,15 +108,18 @@ class Trainer:
         return loss
 
     def start_from(self, state: dict[str, Tensor]) -> None:
-        """Begin with the weights of another run.
+        """Begin with the weights of another run: all that fit, so that a network of another scale or head can help.
 
         Raises:
-            TrainingError: They belong to another network.
+            TrainingError: Its blocks are others, so it would be no start at all.
         """
-        try:
-            self.module.load_state_dict(state)
-        except RuntimeError as error:
-            raise TrainingError("the weights to start from do not fit the recipe's network") from error
+        own = self.module.state_dict()
+        fitting = {name: tensor for name, tensor in state.items() if name in own and own[name].shape == tensor.shape}
+        if any(name.startswith("groups.") and name not in fitting for name in own):
+            raise TrainingError("the weights to start from do not fit the recipe's network")
+        if len(fitting) < len(own):
+            _log.info("%d of %d tensors begin random, as none to start from fits", len(own) - len(fitting), len(own))
+        self.module.load_state_dict(own | fitting)
         self.average.load(self.module.state_dict())
 
     def state(self) -> dict[str, Any]:

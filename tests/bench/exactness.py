@@ -1,8 +1,8 @@
 """The whole matrix of the exactness promise, by hand: python -m tests.bench.exactness [--presets fdat_tiny ...].
 
-Every preset × unshuffle × size × head × strip height: the engine's error against float64 over the plain module's own, in
-the engine's precision. What comes before the head is computed once for all heads, by the engine and by the plain module
-alike. The test suite runs the corners of this; the rest takes an hour or two on a CPU.
+Every preset × unshuffle × size × head × strip height: the engine's error against float64 over the plain module's own,
+in the engine's precision. What comes before the head is computed once for all heads, by the engine and by the plain
+module alike. The test suite runs the corners of this; the rest takes an hour or two on a CPU.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """Compile the C++ kernels with the system's compiler, once a machine, into the user's cache folder."""
 
 import hashlib
+import importlib.util
 import logging
 import os
 import platform
@@ -17,7 +18,7 @@ _FLAGS = (
     "-std=c++17", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math",
     "-fPIC", "-shared", "-pthread", "-fvisibility=hidden", "-Wno-psabi",
 )  # fmt: skip
-_TIMEOUT_SECONDS = 180
+_TIMEOUT_SECONDS = 600
 
 logger = logging.getLogger(__name__)
 
@@ -36,18 +37,21 @@ def library(precision: str) -> Path:
         BuildError: There is no compiler, or it failed.
     """
     compiler = _compiler()
-    command = [compiler, *_FLAGS, _cpu_flag(), f"-DVSFDAT_{precision.upper()}", str(_SOURCES / "api.cpp")]
-    path = _cache_folder() / f"{precision}-{_key(command)}.so"
+    command = [*compiler, *_FLAGS, _cpu_flag(), f"-DVSFDAT_{precision.upper()}", str(_SOURCES / "api.cpp")]
+    path = _cache_folder() / f"{precision}-{_key(compiler, command)}.so"
     if not path.exists():
         _compile(command, path)
     return path
 
 
-def _compiler() -> str:
+def _compiler() -> list[str]:
+    """The system's, or the one that a Python package brings along."""
     for name in ("c++", "g++", "clang++"):
         if found := shutil.which(name):
-            return found
-    raise BuildError("no C++ compiler found (c++, g++ or clang++)")
+            return [found]
+    if importlib.util.find_spec("ziglang"):
+        return [sys.executable, "-m", "ziglang", "c++"]
+    raise BuildError("no C++ compiler found; install g++ or clang++, or get one with: pip install ziglang")
 
 
 def _cpu_flag() -> str:
@@ -64,13 +68,13 @@ def _cache_folder() -> Path:
     return Path(base) / "vsfdat" / "native"
 
 
-def _key(command: list[str]) -> str:
+def _key(compiler: list[str], command: list[str]) -> str:
     """Whatever the machine code depends on: the sources, the compiler and how it is called, the CPU."""
     digest = hashlib.sha256()
     for source in sorted(_SOURCES.iterdir()):
         digest.update(source.name.encode() + source.read_bytes())
     digest.update("\0".join(command[:-1]).encode())
-    digest.update(_run([command[0], "--version"]).encode())
+    digest.update(_run([*compiler, "--version"]).encode())
     digest.update(_cpu().encode())
     return digest.hexdigest()[:16]
 
@@ -105,5 +109,5 @@ def _run(command: list[str]) -> str:
         raise BuildError(f"{command[0]} cannot be run: {error}") from error
     if done.returncode:
         first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:200])
-        raise BuildError(f"{command[0]} failed: {first}")
+        raise BuildError(f"{Path(command[0]).name} failed: {first}")
     return done.stdout

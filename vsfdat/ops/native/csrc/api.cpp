@@ -1,4 +1,4 @@
-// The C functions that Python calls; their signatures stand once more in ../library.py.
+// The C functions that Python calls; their signatures stand once more in ../__init__.py.
 #include "channel.h"
 #include "conv.h"
 #include "ffn.h"

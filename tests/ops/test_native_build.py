@@ -58,7 +58,7 @@ def test_a_compiler_that_fails_leaves_nothing(cache, compiler):
 def test_no_compiler_says_where_to_get_one(cache, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setattr(build.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(BuildError, match="no C\\+\\+ compiler found; .* pip install ziglang"):
+    with pytest.raises(BuildError, match=r"no C\+\+ compiler found; .* pip install ziglang"):
         library("fp32")
 
 
@@ -72,5 +72,5 @@ def test_a_cache_folder_that_cannot_be_made(compiler, tmp_path, monkeypatch):
     compiler(_MARKS)
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(build, "_cache_folder", lambda: tmp_path / "file" / "cache")
-    with pytest.raises(BuildError, match="the cache folder .* cannot be made: Not a directory"):
+    with pytest.raises(BuildError, match=r"the cache folder .* cannot be made: Not a directory"):
         library("fp32")

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..reference import product as product
 from ..weights import ChannelWeights, FfnWeights, Rows, SpatialWeights
 from .build import BuildError, library
 

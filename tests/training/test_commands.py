@@ -8,7 +8,9 @@ from safetensors.torch import save_file
 from vsfdat.arch import FDAT
 from vsfdat.cli import main
 from vsfdat.errors import TrainingError
-from vsfdat.training import commands
+from vsfdat.training.commands import Commands
+
+commands = Commands()
 
 
 @pytest.fixture

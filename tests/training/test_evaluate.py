@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tests.training.conftest import draw_picture
@@ -38,7 +39,7 @@ def test_a_better_upscaler_scores_better(data):
 
 def test_a_network_upscales_pictures():
     network = FDAT(embed_dim=16, num_groups=1, depth_per_group=1, num_heads=2, scale=2).eval()
-    result = network_upscaler(network)(draw_picture(0, 20)[:, :13])
+    result = network_upscaler(network, torch.device("cpu"))(draw_picture(0, 20)[:, :13])
     assert result.shape == (40, 26, 3)
     assert result.dtype == np.uint8
 

@@ -3,7 +3,7 @@
 import importlib.util
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,125 +12,174 @@ from vsfdat.errors import TrainingError
 if TYPE_CHECKING:
     import torch
 
+    from .evaluate import Prepare
     from .interpolate import Upscaler
 
 _INTERRUPTED = 130  # what shells give a process that Ctrl-C ended
 
 
-def train(
-    *,
-    data: Path,
-    config: str,
-    out: Path,
-    start: str | None = None,
-    resume: bool = False,
-    hours: float | None = None,
-    validate: Path | None = None,
-    device: str = "auto",
-    workers: int = 1,
-) -> None:
-    """Train a network; it can be stopped at any time and goes on with --resume.
+class Commands:
+    """Hold the sub-commands, and what they run networks with: this part of the package knows the plain module alone.
 
-    Parameters
-    ----------
-    data
-        A folder of pictures of one size, named STYLE_anything, or a file that `vsfdat pack` made.
-    config
-        A recipe: a TOML file, or the name of one that comes along, such as fdat-tiny-2x.
-    out
-        The .safetensors file to write; the log, the curve and the training state go beside it.
-    start
-        A model to begin with, by name or file; without one the weights are random.
-    resume
-        Go on from where this output was left, to the same numbers.
-    hours
-        Hours to work; the learning rate follows. Without them the recipe's number of steps counts.
-    validate
-        A folder of pictures to score in the log.
-    device
-        auto, cpu, cuda, cuda:1, mps.
-    workers
-        CPU cores that share a batch, each with its part.
+    Args:
+        prepare: What makes a network run on a device; None runs the plain module.
     """
-    _check_installed()
-    from .session import Session, train
 
-    logging.getLogger(__package__).setLevel(logging.INFO)  # a run of hours should be heard of
-    session = Session(
-        data=data, config=config, out=out, start=start, resume=resume, hours=hours, validate=validate,
-        device=_device(device), workers=workers,
-    )  # fmt: skip
-    try:
-        score = train(session)
-    except KeyboardInterrupt:
-        sys.stderr.write(f"stopped; go on with the same command and --resume, {out} is usable as it is\n")
-        sys.exit(_INTERRUPTED)
-    sys.stdout.write(f"{out}: {score or 'trained'}\n")
+    def __init__(self, prepare: "Prepare | None" = None) -> None:
+        self._prepare = prepare
+
+    def train(
+        self,
+        *,
+        data: Path,
+        config: str,
+        out: Path,
+        start: str | None = None,
+        resume: bool = False,
+        hours: float | None = None,
+        validate: Path | None = None,
+        device: str = "auto",
+        workers: int = 1,
+    ) -> None:
+        """Train a network; it can be stopped at any time and goes on with --resume.
+
+        Parameters
+        ----------
+        data
+            A folder of pictures of one size, named STYLE_anything, or a file that `vsfdat pack` made.
+        config
+            A recipe: a TOML file, or the name of one that comes along, such as fdat-tiny-2x.
+        out
+            The .safetensors file to write; the log, the curve and the training state go beside it.
+        start
+            A model to begin with, by name or file; without one the weights are random.
+        resume
+            Go on from where this output was left, to the same numbers.
+        hours
+            Hours to work; the learning rate follows. Without them the recipe's number of steps counts.
+        validate
+            A folder of pictures to score in the log.
+        device
+            auto, cpu, cuda, cuda:1, mps.
+        workers
+            CPU cores that share a batch, each with its part.
+        """
+        _check_installed()
+        from .evaluate import plain
+        from .session import Session, train
+
+        logging.getLogger(__package__).setLevel(logging.INFO)  # a run of hours should be heard of
+        session = Session(
+            data=data, config=config, out=out, start=start, resume=resume, hours=hours, validate=validate,
+            device=_device(device), workers=workers, prepare=self._prepare or plain,
+        )  # fmt: skip
+        try:
+            score = train(session)
+        except KeyboardInterrupt:
+            sys.stderr.write(f"stopped; go on with the same command and --resume, {out} is usable as it is\n")
+            sys.exit(_INTERRUPTED)
+        sys.stdout.write(f"{out}: {score or 'trained'}\n")
+
+    def evaluate(
+        self,
+        *models: str,
+        data: Path | None = None,
+        compressed: Path | None = None,
+        clip: Path | None = None,
+        device: str = "auto",
+    ) -> None:
+        """Measure models beside bicubic, Lanczos and spline36: on pictures, on compressed video, and for flicker.
+
+        Parameters
+        ----------
+        models
+            Names that `vsfdat models` lists, or checkpoint files; without any the default model.
+        data
+            A folder of pictures, or of such folders; they are downscaled by an antialiased bicubic first.
+        compressed
+            A folder of videos or pictures, or of such folders; they are downscaled, then compressed at six rates.
+        clip
+            A video from a camera that stands still; measures how much its picture changes from frame to frame.
+        device
+            auto, cpu, cuda, cuda:1, mps.
+        """
+        if data is None and compressed is None and clip is None:
+            raise ValueError("pass at least one of --data, --compressed and --clip")
+        _check_installed()
+        from .evaluate import score_table
+
+        upscalers, scale = self._upscalers(models, device)
+        if data is not None:
+            _print_lines(score_table(upscalers, data, scale))
+        if compressed is not None:
+            _print_compressed(upscalers, scale, compressed)
+        if clip is not None:
+            _print_flicker(upscalers, scale, clip)
+
+    def compare(self, *models: str, data: Path, out: Path, rows: int = 6) -> None:
+        """Draw a contact sheet at 400 %: source, bicubic, models, original.
+
+        Parameters
+        ----------
+        models
+            Names that `vsfdat models` lists, or checkpoint files; without any the default model.
+        data
+            A folder of pictures, or of such folders.
+        out
+            The .png file to write.
+        rows
+            Pictures to show.
+        """
+        _check_installed()
+        from PIL import Image
+
+        from .compare import contact_sheet
+
+        upscalers, scale = self._upscalers(models, "auto")
+        shown = {name: upscale for name, upscale in upscalers.items() if name not in _NOT_DRAWN}
+        Image.fromarray(contact_sheet(shown, data, scale, rows=rows)).save(out, optimize=True)
+
+    def pack(self, data: Path, out: Path, *, megabytes: float = 50) -> None:
+        """Put training pictures into one file, to carry to another machine.
+
+        Parameters
+        ----------
+        data
+            A folder of pictures named STYLE_anything.
+        out
+            The file to write.
+        megabytes
+            Its largest size; where not all fit, every style keeps its share.
+        """
+        from .crops import pack_crops
+
+        sys.stdout.write(f"{out}: {pack_crops(data, out, megabytes)} pictures\n")
+
+    def _upscalers(self, models: Sequence[str], device: str) -> "tuple[dict[str, Upscaler], int]":
+        """Load models and put them behind the classic upscalers of the same scale.
+
+        Returns:
+            The upscalers by name, and their scale.
+
+        Raises:
+            ValueError: The models' scales differ.
+        """
+        from vsfdat.models import DEFAULT_MODEL, load_model
+
+        from .evaluate import network_upscaler, plain
+        from .interpolate import classic_upscalers
+
+        networks = {Path(model).name: load_model(model) for model in models or (DEFAULT_MODEL,)}
+        scales = {name: network.config.scale for name, network in networks.items()}
+        if len(set(scales.values())) > 1:
+            listed = ", ".join(f"{name} is {scale}x" for name, scale in scales.items())
+            raise ValueError(f"models must have one scale to be compared: {listed}")
+        prepare, where, scale = self._prepare or plain, _device(device), next(iter(scales.values()))
+        upscalers = {name: network_upscaler(network, where, prepare) for name, network in networks.items()}
+        return classic_upscalers(scale) | upscalers, scale
 
 
-def evaluate(*models: str, data: Path, device: str = "auto", clip: Path | None = None) -> None:
-    """Measure models beside bicubic, Lanczos and spline36: Y-PSNR and SSIM of pictures, and flicker.
-
-    Parameters
-    ----------
-    models
-        Names that `vsfdat models` lists, or checkpoint files.
-    data
-        A folder of pictures, or of such folders; they are downscaled by an antialiased bicubic first.
-    device
-        auto, cpu, cuda, cuda:1, mps.
-    clip
-        A video from a camera that stands still; measures how much its picture changes from frame to frame.
-    """
-    _check_installed()
-    from .evaluate import score_table
-
-    upscalers, scale = _upscalers(models, device, baselines=("bicubic", "Lanczos", "spline36"))
-    for line in score_table(upscalers, data, scale):
-        sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
-    if clip is not None:
-        _print_flicker(upscalers, scale, clip)
-
-
-def compare(*models: str, data: Path, out: Path, rows: int = 6) -> None:
-    """Draw a contact sheet at 400 %: source, bicubic, models, original.
-
-    Parameters
-    ----------
-    models
-        Names that `vsfdat models` lists, or checkpoint files; without any the default model.
-    data
-        A folder of pictures, or of such folders.
-    out
-        The .png file to write.
-    rows
-        Pictures to show.
-    """
-    _check_installed()
-    from PIL import Image
-
-    from .compare import contact_sheet
-
-    upscalers, scale = _upscalers(models, "auto", baselines=("bicubic",))
-    Image.fromarray(contact_sheet(upscalers, data, scale, rows=rows)).save(out)
-
-
-def pack(data: Path, out: Path, *, megabytes: float = 50) -> None:
-    """Put training pictures into one file, to carry to another machine.
-
-    Parameters
-    ----------
-    data
-        A folder of pictures named STYLE_anything.
-    out
-        The file to write.
-    megabytes
-        Its largest size; where not all fit, every style keeps its share.
-    """
-    from .crops import pack_crops
-
-    sys.stdout.write(f"{out}: {pack_crops(data, out, megabytes)} pictures\n")
+_NOT_DRAWN = ("source", "Lanczos", "spline36")  # the sheet shows the source anyway, and bicubic speaks for its kind
 
 
 def _check_installed() -> None:
@@ -144,39 +193,32 @@ def _check_installed() -> None:
         raise TrainingError(f'{" and ".join(missing)} not installed; get all of it with: pip install "vsfdat[train]"')
 
 
+def _print_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+
+def _print_compressed(upscalers: Mapping[str, "Upscaler"], scale: int, clips: Path) -> None:
+    from .compressed import compressed_table
+    from .perceptual import INSTALL, load_lpips
+
+    lpips = load_lpips()
+    if lpips is None:
+        sys.stderr.write(f"vsfdat: for LPIPS as well: {INSTALL}\n")
+    _print_lines(compressed_table(upscalers, clips, scale, lpips))
+
+
 def _print_flicker(upscalers: Mapping[str, "Upscaler"], scale: int, clip: Path) -> None:
-    from .flicker import read_frames, temporal_difference
+    from .clips import read_frames
+    from .flicker import temporal_difference
 
     frames = read_frames(clip, count=8, crop=(180, 320))
     differences = {name: temporal_difference(frames, upscale, scale) for name, upscale in upscalers.items()}
+    baseline = next(iter(differences))
     for name, difference in differences.items():
-        ratio = difference / differences["bicubic"]
-        sys.stdout.write(f"{clip.name}, {name}: still pixels change by {difference:.4f}, {ratio:.3f} of bicubic\n")
-
-
-def _upscalers(models: Sequence[str], device: str, baselines: Sequence[str]) -> "tuple[dict[str, Upscaler], int]":
-    """Load models and put them behind the classic upscalers of the same scale.
-
-    Returns:
-        The upscalers by name, and their scale.
-
-    Raises:
-        ValueError: The models' scales differ.
-    """
-    from vsfdat.models import DEFAULT_MODEL, load_model
-
-    from .evaluate import network_upscaler
-    from .interpolate import classic_upscalers
-
-    networks = {Path(model).name: load_model(model).to(_device(device)) for model in models or (DEFAULT_MODEL,)}
-    scales = {name: network.config.scale for name, network in networks.items()}
-    if len(set(scales.values())) > 1:
-        listed = ", ".join(f"{name} is {scale}x" for name, scale in scales.items())
-        raise ValueError(f"models must have one scale to be compared: {listed}")
-    scale = next(iter(scales.values()))
-    classic = classic_upscalers(scale)
-    named = {name: classic[name] for name in baselines}
-    return named | {name: network_upscaler(network) for name, network in networks.items()}, scale
+        ratio = difference / differences[baseline]
+        sys.stdout.write(f"{clip.name}, {name}: still pixels change by {difference:.4f}, {ratio:.3f} of {baseline}\n")
 
 
 def _device(name: str) -> "torch.device":

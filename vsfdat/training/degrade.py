@@ -70,13 +70,14 @@ def through_yuv420(patch: Picture) -> Picture:
     return _rgb(_yuv420(patch))
 
 
-def through_video(frames: list[Picture], codec: str, strength: float) -> list[Picture]:
+def through_video(frames: list[Picture], codec: str, strength: float, *, carefully: bool = False) -> list[Picture]:
     """Encode frames as a video and decode them.
 
     Args:
         frames: Pictures [H, W, 3] of one even size.
         codec: "h264" or "mpeg2".
         strength: CRF for H.264, quantiser for MPEG-2.
+        carefully: Encode as films are, with frames predicted from both sides, instead of fast.
 
     Returns:
         As many frames, compressed.
@@ -88,9 +89,11 @@ def through_video(frames: list[Picture], codec: str, strength: float) -> list[Pi
     encoder.pix_fmt, encoder.time_base, encoder.framerate = "yuv420p", Fraction(1, 25), Fraction(25)
     encoder.thread_count = 1
     if codec == "h264":
-        encoder.options = {"crf": f"{strength:.1f}", "preset": "veryfast", "bf": "0"}
+        effort = {"preset": "medium"} if carefully else {"preset": "veryfast", "bf": "0"}
+        encoder.options = {"crf": f"{strength:.1f}", **effort}
     else:
         encoder.qmin = encoder.qmax = max(1, round(strength))
+        encoder.options = {"bf": "2"} if carefully else {}
     decoder: Any = av.CodecContext.create("h264" if codec == "h264" else "mpeg2video", "r")
     decoder.thread_count = 1
 

@@ -1,13 +1,14 @@
 """Measure upscalers on folders of pictures, as the literature does."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 
+from vsfdat.arch import FDAT
 from vsfdat.errors import TrainingError
 
 from .crops import SUFFIXES, decode, list_pictures
@@ -15,6 +16,8 @@ from .downscale import Picture, downscale
 from .interpolate import Upscaler
 from .metrics import luma, psnr, ssim
 
+Run = Callable[[Tensor], Tensor]  # [3, H, W] fp32 in [0, 1] -> [3, H·scale, W·scale], not clamped
+Prepare = Callable[[FDAT, torch.device], Run]
 LARGEST = 1_200_000  # pixels; larger pictures are cropped, so that an evaluation takes minutes on a CPU
 CROP = (720, 960)  # rows and columns from the centre
 
@@ -72,14 +75,26 @@ def _centre(picture: Picture, rows: int, columns: int, scale: int) -> Picture:
     return picture[top : top + rows, left : left + columns]
 
 
-def network_upscaler(network: nn.Module) -> Upscaler:
-    """Wrap a network as a function from picture to picture, in fp32 on the device where its weights are."""
-    device = next(network.parameters()).device
+def plain(network: FDAT, device: torch.device) -> Run:
+    """Prepare a network to run as it is: slow, and free of every other part of the package."""
+    network = network.to(device)
+    return lambda frame: network(frame[None])[0]
+
+
+def network_upscaler(network: FDAT, device: torch.device, prepare: Prepare = plain) -> Upscaler:
+    """Make a network a function from picture to picture.
+
+    Args:
+        network: What to run, in eval mode.
+        device: Where.
+        prepare: What makes it run there.
+    """
+    run = prepare(network, device)
 
     @torch.inference_mode()
     def upscale(picture: Picture) -> Picture:
-        frame = torch.from_numpy(np.array(picture)).to(device).permute(2, 0, 1)[None] / 255
-        out: Picture = (network(frame)[0] * 255).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
+        frame = torch.from_numpy(np.array(picture)).to(device).permute(2, 0, 1).contiguous() / 255
+        out: Picture = (run(frame) * 255).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
         return out
 
     return upscale

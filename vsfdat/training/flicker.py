@@ -1,8 +1,6 @@
 """Whether an upscaler makes a video's noise dance: how much a still picture changes from frame to frame."""
 
 from collections.abc import Sequence
-from itertools import islice
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,35 +12,6 @@ from .interpolate import Upscaler
 from .metrics import luma
 
 STILL = 2.0  # steps of 8-bit luma: a pixel that changes less from frame to frame shows a still thing
-
-
-def read_frames(video: Path, count: int, skip: int = 0, crop: tuple[int, int] | None = None) -> list[Picture]:
-    """Decode some frames of a video.
-
-    Args:
-        video: Any file that FFmpeg reads.
-        count: How many frames; fewer where the video ends.
-        skip: Frames to pass over first.
-        crop: Rows and columns to keep of the centre.
-
-    Returns:
-        Pictures [H, W, 3].
-
-    Raises:
-        TrainingError: The file holds fewer than two frames after those skipped.
-    """
-    import av
-
-    with av.open(str(video)) as container:
-        wanted = islice(container.decode(video=0), skip, skip + count)
-        frames = [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in wanted]
-    if len(frames) < 2:
-        raise TrainingError(f"{video} has no two frames after the first {skip}")
-    if crop is None:
-        return frames
-    rows, columns = crop
-    top, left = (frames[0].shape[0] - rows) // 2, (frames[0].shape[1] - columns) // 2
-    return [frame[top : top + rows, left : left + columns] for frame in frames]
 
 
 def temporal_difference(frames: Sequence[Picture], upscale: Upscaler, scale: int) -> float:

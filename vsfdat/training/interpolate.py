@@ -12,7 +12,9 @@ Kernel = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 def classic_upscalers(scale: int) -> dict[str, Upscaler]:
-    """Give the upscalers that video players and editors use, by their names in tables."""
+    """Give the upscalers that video players and editors use, by their names in tables; at 1x, what was given."""
+    if scale == 1:
+        return {"source": lambda picture: picture}
     return {
         "bicubic": _separable(scale, _catmull_rom, 2),
         "Lanczos": _separable(scale, _lanczos3, 3),

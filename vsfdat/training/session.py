@@ -13,7 +13,7 @@ from vsfdat.errors import TrainingError
 from vsfdat.models import load_model
 
 from .crops import Crops, load_crops
-from .evaluate import Score, network_upscaler, score_pictures
+from .evaluate import Prepare, Score, network_upscaler, plain, score_pictures
 from .export import describe_machine, describe_recipe, export_model
 from .logbook import Line, Logbook, plot_log
 from .recipe import Recipe, read_recipe
@@ -37,6 +37,7 @@ class Session:
         validate: Folder of pictures for the score in the log.
         device: Where to train.
         workers: Threads that share a batch.
+        prepare: What makes the network run where it is only scored.
     """
 
     data: Path
@@ -48,6 +49,7 @@ class Session:
     validate: Path | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     workers: int = 1
+    prepare: Prepare = plain
 
     @property
     def state_file(self) -> Path:
@@ -114,7 +116,8 @@ def _validate(trainer: Trainer, session: Session) -> Score | None:
     if session.validate is None:
         return None
     network = trainer.averaged_network()
-    return score_pictures(network_upscaler(network), session.validate, network.config.scale)
+    upscale = network_upscaler(network, session.device, session.prepare)
+    return score_pictures(upscale, session.validate, network.config.scale)
 
 
 def _save(trainer: Trainer, session: Session, metadata: dict[str, str], score: Score | None) -> None:

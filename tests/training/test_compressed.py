@@ -1,0 +1,54 @@
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.training.conftest import draw_picture
+from vsfdat.training import compressed
+from vsfdat.training.compressed import Rate, compressed_table
+from vsfdat.training.interpolate import classic_upscalers
+
+pytest.importorskip("torchmetrics")
+pytest.importorskip("av")
+
+
+@pytest.fixture
+def clips(tmp_path):
+    for seed in range(2):
+        Image.fromarray(draw_picture(seed, 120)).save(tmp_path / f"{seed}.png")
+    return tmp_path
+
+
+def cells(line):
+    return [[float(number) for number in re.findall(r"[\d.]+", cell)] for cell in line.split(" | ")[1:]]
+
+
+def test_lower_rates_score_worse_in_every_measure(clips, monkeypatch):
+    monkeypatch.setattr(compressed, "RATES", (Rate("light", "h264", 15), Rate("heavy", "h264", 40)))
+    upscalers = {"bicubic": classic_upscalers(2)["bicubic"]}
+
+    def distance(one, other):
+        return np.abs(one.astype(int) - other).mean() / 100
+
+    lines = list(compressed_table(upscalers, clips, 2, distance))
+    assert lines[:2] == ["| Compressed, 2x, PSNR / SSIM / LPIPS | bicubic |", "|---|---|"]
+    assert [line.split(" | ")[0] for line in lines[2:]] == [f"| {clips.name}, light", f"| {clips.name}, heavy"]
+    ((light,), (heavy,)) = (cells(line) for line in lines[2:])
+    assert light[0] > heavy[0] + 0.5
+    assert light[1] > heavy[1]
+    assert light[2] < heavy[2]
+
+
+def test_without_a_perceptual_distance_there_are_two_measures(clips, monkeypatch):
+    monkeypatch.setattr(compressed, "RATES", (Rate("DVD", "mpeg2", 4),))
+    lines = list(compressed_table(classic_upscalers(1), clips, 1, None))
+    assert lines[0] == "| Compressed, 1x, PSNR / SSIM | source |"
+    assert len(cells(lines[2])[0]) == 2
+
+
+def test_the_frames_that_are_scored_are_those_that_were_compressed(clips, monkeypatch):
+    """A frame off by one would be a pan off by pixels, and cost many dB."""
+    monkeypatch.setattr(compressed, "RATES", (Rate("H.264", "h264", 1), Rate("MPEG-2", "mpeg2", 1)))
+    lines = list(compressed_table(classic_upscalers(1), clips, 1, None))
+    assert all(cells(line)[0][0] > 35 for line in lines[2:])

@@ -1,0 +1,85 @@
+"""Measure upscalers on compressed video, against the frames before they were made small and compressed."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .clips import Clip, clip_folders, read_clips
+from .degrade import through_video
+from .downscale import Picture, downscale
+from .interpolate import Upscaler
+from .metrics import luma, psnr, ssim
+from .perceptual import Distance
+
+_SCORED = (5, 11)  # frames of a clip: one from its middle and its last
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Name a codec and how much it throws away.
+
+    Args:
+        label: What tables call it.
+        codec: "h264" or "mpeg2".
+        strength: CRF for H.264, quantiser for MPEG-2.
+    """
+
+    label: str
+    codec: str
+    strength: float
+
+
+RATES = (
+    *(Rate(f"H.264 CRF {crf}", "h264", crf) for crf in (20, 26, 32)),
+    *(Rate(f"MPEG-2 q {quantiser}", "mpeg2", quantiser) for quantiser in (3, 6, 12)),
+)
+
+
+def compressed_table(
+    upscalers: Mapping[str, Upscaler], data: Path, scale: int, perceptual: Distance | None
+) -> Iterator[str]:
+    """Score upscalers on clips that were downscaled by an antialiased bicubic and compressed at each rate.
+
+    Args:
+        upscalers: What to measure, by the name to show.
+        data: A folder of videos or pictures, or of such folders, or one file.
+        scale: Scale of all upscalers.
+        perceptual: A perceptual distance to show as well.
+
+    Yields:
+        The lines of a Markdown table, each as soon as it is known: a row a folder and rate, a column an upscaler.
+    """
+    measures = "PSNR / SSIM / LPIPS" if perceptual else "PSNR / SSIM"
+    yield f"| Compressed, {scale}x, {measures} | " + " | ".join(upscalers) + " |"
+    yield "|---" * (len(upscalers) + 1) + "|"
+    for folder in clip_folders(data):
+        clips = list(read_clips(folder, multiple=2 * scale))
+        for rate in RATES:
+            scores = [_scores(clip, rate, upscalers, scale, perceptual) for clip in clips]
+            means = np.mean(np.concatenate(scores), axis=0)  # [upscalers, measures]
+            yield f"| {folder.name}, {rate.label} | " + " | ".join(_cell(*mean) for mean in means) + " |"
+
+
+def _scores(
+    clip: Clip, rate: Rate, upscalers: Mapping[str, Upscaler], scale: int, perceptual: Distance | None
+) -> list[list[list[float]]]:
+    """Each scored frame's measures of every upscaler: [frames][upscalers][measures]."""
+    small = [downscale(frame, scale, "bicubic") for frame in clip.frames]
+    compressed = through_video(small, rate.codec, rate.strength, carefully=True)
+    return [
+        [_measure(upscale(compressed[n]), clip.frames[n], scale, perceptual) for upscale in upscalers.values()]
+        for n in _SCORED
+        if n < len(compressed)
+    ]
+
+
+def _measure(result: Picture, original: Picture, border: int, perceptual: Distance | None) -> list[float]:
+    lumas = luma(result), luma(original)
+    measures = [psnr(*lumas, border), ssim(*lumas, border)]
+    return [*measures, perceptual(result, original)] if perceptual else measures
+
+
+def _cell(psnr: float, ssim: float, distance: float | None = None) -> str:
+    return f"{psnr:.2f} / {ssim:.4f}" + ("" if distance is None else f" / {distance:.4f}")

@@ -192,7 +192,7 @@ class _Cramped:
 
     def __getattr__(self, name: str) -> object:
         op = getattr(REFERENCE.ops, name)
-        if name.startswith("pack"):
+        if name.startswith("pack") or name == "product":
             return op
 
         def limited(x: Tensor, *arguments: object) -> object:

@@ -25,3 +25,14 @@ def test_compiles_for_hopper(kernel):
     assert result.fits(HOPPER) >= 1
     assert result.stack <= 64, "registers spilled"
     assert result.warpgroup_mma == (kernel in MULTIPLYING)
+
+
+def test_products_in_float64_compile_without_spills():
+    from tests.ops.ahead import compiling_for
+
+    a, b = torch.zeros(6, 30, 181, dtype=torch.float64), torch.zeros(181, 181, dtype=torch.float64)
+    with compiling_for(HOPPER) as compiled:
+        ops.product(a, b)
+    (result,) = compiled
+    assert result.stack == 0
+    assert result.fits(HOPPER) >= 4

@@ -55,7 +55,7 @@ class ChannelBlock:
         grams, sums = zip(*(ops.channel_reduce(x, self.weights, rows) for rows in strips), strict=True)
         matrix, bias = fold.channel_attention_into_matrix(
             _total(grams, exact), _total(sums, exact), x.shape[0] * x.shape[1],
-            self.qkv, self.qkv_bias, self.temperature, self.projection, self.projection_bias,
+            self.qkv, self.qkv_bias, self.temperature, self.projection, self.projection_bias, ops.product,
         )  # fmt: skip
         matrix, bias = matrix.to(x.dtype), bias.to(x.dtype)
         for rows in strips:

@@ -3,6 +3,8 @@
 What depends on the weights alone is rewritten once; what depends on the frame is rewritten from its sums.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -35,7 +37,11 @@ def channel_gate(mean: Tensor, squeeze: Tensor, excite: Tensor) -> Tensor:
     Returns:
         [C].
     """
-    return torch.sigmoid(excite @ F.gelu(squeeze @ mean))
+    return torch.sigmoid(_times(excite, F.gelu(_times(squeeze, mean))))
+
+
+def _times(matrix: Tensor, vector: Tensor) -> Tensor:
+    return (matrix * vector).sum(dim=-1)
 
 
 def gate_into_projection(gate: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
@@ -61,6 +67,7 @@ def channel_attention_into_matrix(
     temperature: Tensor,
     projection: Tensor,
     projection_bias: Tensor,
+    product: Callable[[Tensor, Tensor], Tensor] = torch.matmul,
 ) -> tuple[Tensor, Tensor]:
     """P·A·(W_v·n + b_v) + b_P  =  (P·A·W_v)·n + (P·A·b_v + b_P), A = diag(A₁…A_h).
 
@@ -76,6 +83,7 @@ def channel_attention_into_matrix(
         temperature: One a head, [h].
         projection: P, [C, C].
         projection_bias: b_P, [C].
+        product: Multiplies matrices.
 
     Returns:
         The matrix [C, C] and the bias [C] for this frame.
@@ -88,16 +96,17 @@ def channel_attention_into_matrix(
     # [3·C, C + 1] -> q, k, v: [h, head_dim, C + 1]
     q, k, v = torch.cat((qkv, qkv_bias[:, None]), dim=1).reshape(3, heads, -1, gram.shape[0])
 
-    products = q @ gram @ k.transpose(1, 2)
-    weights = (products / (_norms(q, gram)[:, :, None] * _norms(k, gram)[:, None, :])) * temperature.view(-1, 1, 1)
+    q_gram, k_gram = product(q, gram), product(k, gram)
+    products = product(q_gram, k.transpose(1, 2))
+    weights = products / (_norms(q, q_gram)[:, :, None] * _norms(k, k_gram)[:, None, :]) * temperature.view(-1, 1, 1)
     # [h, head_dim, C + 1] -> [C, C + 1]
-    folded = projection @ (weights.softmax(dim=-1) @ v).flatten(0, 1)
+    folded = product(projection, product(weights.softmax(dim=-1), v).flatten(0, 1))
     return folded[:, :-1], folded[:, -1] + projection_bias
 
 
-def _norms(rows: Tensor, gram: Tensor) -> Tensor:
-    """‖W·n‖ over the frame's pixels, row by row: [h, head_dim, C] -> [h, head_dim]."""
-    squares = ((rows @ gram) * rows).sum(dim=-1)
+def _norms(rows: Tensor, rows_gram: Tensor) -> Tensor:
+    """‖W·n‖ over the frame's pixels, row by row: twice [h, head_dim, C], W and W·G -> [h, head_dim]."""
+    squares = (rows_gram * rows).sum(dim=-1)
     return squares.clamp(min=0).sqrt().clamp(min=_NORMALIZE_EPS)
 
 

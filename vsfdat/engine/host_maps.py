@@ -66,6 +66,10 @@ class OnHost:
         self._ops.conv3x3(self._bring(x, strip), made, weights, added, strip.inner)
         self._take(made, out, strip)
 
+    def product(self, a: Tensor, b: Tensor) -> Tensor:
+        """As the op: these are small, and on the device."""
+        return self._ops.product(a, b)
+
     def _around(self, x: Tensor, rows: Rows) -> Strip:
         return around(rows, x.shape[0], halo=1, align=self._window)
 

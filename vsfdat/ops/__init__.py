@@ -30,6 +30,7 @@ class Ops(Protocol):
     def conv3x3(  # noqa: D102
         self, x: Tensor, out: Tensor, weights: Any, residual: Tensor | None, rows: Rows, /
     ) -> None: ...
+    def product(self, a: Tensor, b: Tensor, /) -> Tensor: ...  # noqa: D102
 
 
 class PackingOps(Ops, Protocol):
@@ -49,11 +50,14 @@ class Backend:
         name: For logs and benchmarks.
         ops: The implementation.
         cuts_itself: Whether an op goes through a whole map in pieces of its own; else the engine cuts strips for it.
+        recordable: Whether a CUDA graph can hold the ops for as long as it lives: they call no library that keeps
+            memory of its own, as cuBLAS does for each thread and stream.
     """
 
     name: str
     ops: PackingOps
     cuts_itself: bool
+    recordable: bool = False
 
 
 REFERENCE = Backend("torch", reference, cuts_itself=False)
@@ -64,7 +68,7 @@ def choose(device: torch.device, dtype: torch.dtype) -> Backend:
     if device.type == "cuda":
         usable, reason = triton.available(device, dtype)
         if usable:
-            return Backend("triton", triton, cuts_itself=True)
+            return Backend("triton", triton, cuts_itself=True, recordable=True)
         _log.info("The Triton kernels are not used: %s", reason)
     if device.type == "cpu":
         obstacle = native.why_not(dtype)

@@ -86,6 +86,11 @@ def conv3x3(x: Tensor, out: Tensor, weights: ConvWeights, residual: Tensor | Non
         torch.add(residual[start:stop], convolved, out=out[start:stop])
 
 
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """Multiply small matrices, of what is folded anew for each frame: [..., M, K] · [..., K, N] -> [..., M, N]."""
+    return a @ b
+
+
 def _with_halo(rows: Rows, height: int) -> tuple[slice, slice]:
     """Widen rows by one on each side where the frame goes on; and say where the rows lie in the widened piece."""
     start, stop = rows

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .conv import conv3x3, pack_conv
     from .feed_forward import ffn, pack_ffn
     from .frame import frame_in, frame_out
+    from .matrix import product
     from .spatial import pack_spatial, spatial_apply, spatial_reduce
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "pack_conv",
     "pack_ffn",
     "pack_spatial",
+    "product",
     "spatial_apply",
     "spatial_reduce",
 ]
@@ -42,6 +44,7 @@ _HOMES = {
     "feed_forward": ("ffn", "pack_ffn"),
     "conv": ("conv3x3", "pack_conv"),
     "frame": ("frame_in", "frame_out"),
+    "matrix": ("product",),
 }
 _OLDEST_CAPABILITY = (8, 0)
 

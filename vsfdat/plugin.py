@@ -14,6 +14,7 @@ import vsutil
 from . import color, frames
 from .arch import FDAT
 from .engine import Engine, EngineFactory, Kind, Precision, build, choose_precision, find_devices
+from .engine.graphs import Graphed
 from .engine.guard import Guarded
 from .engine.planes import PerPlane
 from .engine.tiles import Fitting, Room
@@ -133,14 +134,15 @@ def _default_streams(device: torch.device) -> int:
 
 
 def _engines(module: FDAT, device: torch.device, precision: Precision, kind: Kind, room: Room) -> EngineFactory:
-    """Stack up what a slot runs: the network, tiles where memory is short, fp32 where low precision fails."""
+    """Stack up what a slot runs: the network as a graph, tiles where memory is short, fp32 where fp16 fails."""
     once = Once(logging.getLogger(__name__))
     make = build(module, device=device, precision=precision, kind=kind)
     build_full = functools.cache(lambda: build(module, device=device, precision="fp32", kind=kind))
 
     def stack() -> Engine:
+        # Without a graph: frames that need it are few, and the memory of a second one is not.
         full = None if precision == "fp32" else lambda: Fitting(build_full()(), room)
-        guarded = Guarded(Fitting(make(), room), full, once)
+        guarded = Guarded(Fitting(Graphed(make(), once), room), full, once)
         return PerPlane(guarded) if module.config.num_in_ch == 1 else guarded
 
     return stack

@@ -57,8 +57,11 @@ def build(module: FDAT, *, device: torch.device, precision: Precision, kind: Kin
     Raises:
         ValueError: There is no such kind.
     """
-    if kind == "exact":
-        return runner.build(module, device, DTYPES[precision])
-    if kind == "reference":
-        return reference.build(module, device, DTYPES[precision])
-    raise ValueError(f"engine must be one of {', '.join(KINDS)}, passed {kind!r}")
+    if kind not in KINDS:
+        raise ValueError(f"engine must be one of {', '.join(KINDS)}, passed {kind!r}")
+    prepare: Callable[..., EngineFactory] = runner.build if kind == "exact" else reference.build
+    make = prepare(module, device, DTYPES[precision])
+    if device.type == "cuda":
+        # The slots run on streams of their own, which do not wait for the one that lays out the weights.
+        torch.cuda.current_stream(device).synchronize()
+    return make

@@ -39,6 +39,11 @@ class Head:
         self._device = device
         self._reach = reach(layers)
 
+    @property
+    def whole(self) -> bool:
+        """Whether it looks at all features at once, at places that they tell."""
+        return self._reach is None
+
     def __call__(self, ops: Ops, features: Tensor, picture: Tensor, strips: Sequence[Rows], rows: int) -> None:
         """Fill a picture.
 
@@ -54,8 +59,7 @@ class Head:
             convolve(ops, features, doubled, self._doubling, None, strips)
             features = doubled
         height = features.shape[0]
-        whole = self._reach is None
-        for strip in cut(height, height if whole else rows, self._reach or 0):
+        for strip in cut(height, height if self.whole else rows, self._reach or 0):
             source = features[strip.top : strip.bottom].to(self._device)
             made = self._layers(source.permute(2, 0, 1).unsqueeze(0))[0]
             scale = made.shape[1] // source.shape[0]

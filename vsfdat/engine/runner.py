@@ -111,6 +111,23 @@ class ExactEngine:
                 failure = error.with_traceback(None)
             self._plan = self._step_down(self._plan, failure)
 
+    @property
+    def repeats_itself(self) -> bool:
+        """Whether another frame of the last one's size will be the same launches on the same memory."""
+        network, plan = self._network, self._plan
+        # Heads that look at all features run libraries' code, which asks the host or keeps memory of its own.
+        return network.backend.recordable and not network.head.whole and plan is not None and not plan.host_maps
+
+    def repeat(self, frame: Tensor) -> Tensor:
+        """Upscale a frame of the last one's size by the same plan, which stays, whatever happens.
+
+        Raises:
+            torch.OutOfMemoryError: There is no room for what is not kept from frame to frame.
+        """
+        assert self._plan is not None
+        with torch.inference_mode():
+            return self._run(frame, self._plan)
+
     def forget(self) -> None:
         """Give the maps and the plan back, as for a clip of another size."""
         self._maps = []

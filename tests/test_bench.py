@@ -35,6 +35,16 @@ def test_a_table_and_a_file(toy: str, tmp_path: Path, capsys: pytest.CaptureFixt
     assert figures["versions"]["torch"] == torch.__version__.split("+")[0]
 
 
+def test_memory_alone(toy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # The process that measures does not know the toy.
+    settings = TOY | {"frames": 0, "size": "64x64"}
+    bench(model="fdat_tiny", engines="ours", memory=True, json_file=tmp_path / "figures.json", **settings)
+    (ours,) = json.loads((tmp_path / "figures.json").read_text())["results"]
+    assert ours["seconds"] == []
+    assert ours["peak_bytes"] > 64 * 64 * 96 * 4  # more than one map
+    assert f"{ours['peak_bytes'] / 2**20:.0f}" in capsys.readouterr().out
+
+
 def test_a_peer_that_is_missing_is_named_with_its_command(
     toy: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -50,7 +60,7 @@ def test_a_peer_that_is_missing_is_named_with_its_command(
     ("arguments", "message"),
     [
         ({"size": "480"}, "--size must be WIDTHxHEIGHT in pixels, passed '480'"),
-        ({"frames": 0}, "--frames must be at least 1, passed 0"),
+        ({"frames": 0}, "--frames must be at least 1, or 0 with --memory, passed 0"),
         (
             {"engines": "ours,tensorrt"},
             "engines must be some of ours, reference, compile, openvino, onnxruntime, passed tensorrt",

@@ -32,7 +32,7 @@ def bench(
     engines
         Some of ours, reference, compile, openvino, onnxruntime, with commas between.
     frames
-        Timed frames of each; the medians count.
+        Timed frames of each; the medians count. 0 times nothing, for the memory alone.
     memory
         Measure peak memory too, in one more process for each.
     json_file
@@ -42,8 +42,8 @@ def bench(
     from .report import to_json, to_table
 
     width, height = _size(size)
-    if frames < 1:
-        raise ValueError(f"--frames must be at least 1, passed {frames}")
+    if frames < (0 if memory else 1):
+        raise ValueError(f"--frames must be at least 1, or 0 with --memory, passed {frames}")
     settings = Settings(model, width, height, precision, device, tuple(engines.split(",")), frames, memory)
     results = compare(settings, _tell)
     facts = to_json(settings, results)

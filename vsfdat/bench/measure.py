@@ -5,7 +5,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -29,7 +29,7 @@ class Settings:
         precision: "auto", "fp32", "fp16" or "bf16".
         device: One device.
         engines: Names in `CONTESTANTS`.
-        frames: Timed runs of each, after one that is not counted.
+        frames: Timed runs of each, after one that is not counted; 0 for the memory alone.
         memory: Whether to measure peak memory too, in one more process an engine.
     """
 
@@ -80,10 +80,18 @@ def compare(settings: Settings, tell: Callable[[str], None]) -> list[Result]:
     unknown = set(settings.engines) - CONTESTANTS.keys()
     if unknown:
         raise ValueError(f"engines must be some of {', '.join(CONTESTANTS)}, passed {', '.join(sorted(unknown))}")
+    results = _race(settings, tell) if settings.frames else {name: Result(name) for name in settings.engines}
+    if settings.memory:
+        results = {name: _with_peak(settings, result, tell) for name, result in results.items()}
+    return list(results.values())
+
+
+def _race(settings: Settings, tell: Callable[[str], None]) -> dict[str, Result]:
     with temporary_folder() as folder:
         task = make_task(settings, Path(folder))
         torch.manual_seed(0)
         frame = torch.rand(3, settings.height, settings.width)
+        tell("running the plain module, for the differences")
         truth = _plain(task, frame)
         runs, absent = _build_all(task, settings.engines, tell)
         differences = {name: _difference(run(frame.to(task.device)), truth) for name, run in runs.items()}
@@ -92,9 +100,18 @@ def compare(settings: Settings, tell: Callable[[str], None]) -> list[Result]:
             tell(f"round {number + 1} of {settings.frames}")
             for name, run in runs.items():
                 seconds[name].append(_timed(run, frame.to(task.device)))
-    peaks = {name: _peak_bytes(settings, name) if settings.memory else None for name in runs}
-    present = {name: Result(name, tuple(seconds[name]), differences[name], peaks[name]) for name in runs}
-    return [present.get(name) or absent[name] for name in settings.engines]
+    present = {name: Result(name, tuple(seconds[name]), differences[name]) for name in runs}
+    return {name: present.get(name) or absent[name] for name in settings.engines}
+
+
+def _with_peak(settings: Settings, result: Result, tell: Callable[[str], None]) -> Result:
+    if result.why_not is not None:
+        return result
+    tell(f"measuring the memory of {result.name}")
+    try:
+        return replace(result, peak_bytes=_peak_bytes(settings, result.name))
+    except UnavailableError as error:
+        return replace(result, why_not=str(error))
 
 
 def make_task(settings: Settings, folder: Path) -> Task:
@@ -147,20 +164,27 @@ def _timed(run: Run, frame: Tensor) -> float:
 
 def _peak_bytes(settings: Settings, name: str) -> int | None:
     """Run one contestant for one frame in a fresh process and see how far its memory rises."""
-    if settings.device.startswith("cpu") or not torch.accelerator.is_available():
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            return pool.apply(_resident_rise, (settings, name))
-    return None
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_rise_of_contestant, (settings, name))
 
 
-def _resident_rise(settings: Settings, name: str) -> int | None:
-    if sys.platform != "linux":
-        return None
+def _rise_of_contestant(settings: Settings, name: str) -> int | None:
     with temporary_folder() as folder:
         task = make_task(settings, Path(folder))
         run = CONTESTANTS[name](task)
-        frame = torch.rand(3, settings.height, settings.width)
-        return rise_of_memory(lambda: run(frame))
+        frame = torch.rand(3, settings.height, settings.width, device=task.device)
+        if task.device.type == "cuda":
+            return _rise_on_cuda(lambda: run(frame), task.device)
+        if task.device.type == "cpu" and sys.platform == "linux":
+            return rise_of_memory(lambda: run(frame))
+        return None
+
+
+def _rise_on_cuda(work: Callable[[], object], device: torch.device) -> int:
+    before = torch.cuda.memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    work()
+    return torch.cuda.max_memory_allocated(device) - before
 
 
 def rise_of_memory(work: Callable[[], object]) -> int:

@@ -26,15 +26,16 @@ def to_table(settings: Settings, results: Sequence[Result], facts: dict[str, Any
         header,
     ]
     for result, row in zip(results, facts["results"], strict=True):
-        if not result.seconds:
+        if result.why_not is not None:
             lines.append(f"{result.name:12} not run: {result.why_not}")
             continue
+        times = f"{'':8} {'':7} {'':8}"
+        if result.seconds:
+            times = f"{1000 * result.median:8.0f} {1 / result.median:7.2f} {row['gflops']:8.0f}"
         peak = "" if result.peak_bytes is None else f"{result.peak_bytes / 2**20:.0f}"
-        ratio = f"{result.median / ours:.2f} x the time" if ours else ""
-        lines.append(
-            f"{result.name:12} {1000 * result.median:8.0f} {1 / result.median:7.2f} {row['gflops']:8.0f} {peak:>9} "
-            f"{result.difference:12.1e}  {ratio}"
-        )
+        difference = "" if result.difference is None else f"{result.difference:.1e}"
+        ratio = f"{result.median / ours:.2f} x the time" if ours and result.seconds else ""
+        lines.append(f"{result.name:12} {times} {peak:>9} {difference:>12}  {ratio}".rstrip())
     lines.append(
         f"{facts['machine']}; " + ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     )

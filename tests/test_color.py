@@ -5,10 +5,12 @@ from itertools import product
 
 import numpy as np
 import pytest
+import torch
 import vapoursynth as vs
 
 from tests.stand_ins import picture_clip, pixels
-from vsfdat.color import describe_output, guess_matrix, network_format, to_network
+from vsfdat.color import describe_output, guess_matrix, levels, network_format, to_network
+from vsfdat.frames import Staging, planes
 
 core = vs.core
 
@@ -19,6 +21,12 @@ KR_KB = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 7: (0.212, 0
 
 def converted(clip: vs.VideoNode, channels: int = 3) -> vs.VideoNode:
     return to_network(clip, network_format(clip, channels))
+
+
+def arriving(clip: vs.VideoNode, channels: int = 3) -> np.ndarray:
+    """What the network sees of the first frame: [planes, H, W]."""
+    frame = converted(clip, channels).get_frame(0)
+    return Staging(torch.device("cpu")).upload(planes(frame), levels(frame)).numpy()
 
 
 def flat(form: int, color: list[float], width: int = 32, height: int = 16, **props: int) -> vs.VideoNode:
@@ -90,13 +98,33 @@ def test_chroma_is_sited_by_its_location(location: int | None, offset: float) ->
 def test_integer_rgb_is_scaled_and_nothing_else(bits: int) -> None:
     form = core.query_video_format(vs.RGB, vs.INTEGER, bits)
     peak = 2**bits - 1
-    frame = pixels(converted(flat(form.id, [0, peak, peak // 3])).get_frame(0))
+    frame = arriving(flat(form.id, [0, peak, peak // 3]))
     np.testing.assert_allclose(frame[:, 2, 2], [0, 1, (peak // 3) / peak], atol=1e-6)
 
 
 def test_limited_rgb_is_stretched() -> None:
-    frame = pixels(converted(flat(vs.RGB24, [16, 235, 126], _Range=0)).get_frame(0))
+    frame = arriving(flat(vs.RGB24, [16, 235, 126], _Range=0))
     np.testing.assert_allclose(frame[:, 2, 2], [0, 1, 110 / 219], atol=1e-6)
+
+
+@pytest.mark.parametrize("full", [None, False, True], ids=["unsaid", "limited", "full"])
+@pytest.mark.parametrize(("family", "bits"), [*product([vs.RGB, vs.GRAY], [8, 10, 16]), (vs.RGB, 9), (vs.GRAY, 14)])
+def test_integers_travel_as_they_are_and_arrive_as_if_converted(family: int, bits: int, full: bool | None) -> None:
+    """Every sample there is, to the bit."""
+    form = core.query_video_format(family, vs.INTEGER, bits)
+    samples = np.arange(2**bits, dtype=np.float32).reshape(1, -1, 64).repeat(3, 0)
+    clip = picture_clip(samples, form.id).std.RemoveFrameProps(["_Range"])
+    if full is not None:
+        clip = clip.std.SetFrameProps(_Range=int(full))
+    channels = 1 if family == vs.GRAY else 3
+    assert converted(clip, channels).format.id == form.id
+    through_resize = clip.resize.Point(format=network_format(clip, channels).id)
+    assert through_resize.format.sample_type == vs.FLOAT
+    np.testing.assert_array_equal(arriving(clip, channels), pixels(through_resize.get_frame(0)).clip(0, 1))
+
+
+def test_gray_integers_become_floats_for_a_network_of_three_channels() -> None:
+    assert converted(flat(vs.GRAY8, [126])).format.id == vs.RGBS
 
 
 @pytest.mark.parametrize("form", [vs.GRAY8, vs.GRAY16, vs.GRAYS, vs.GRAYH])
@@ -126,7 +154,7 @@ def test_half_stays_half_and_all_else_is_single(
 ) -> None:
     clip = core.std.BlankClip(format=form, length=1)
     assert network_format(clip, channels).id == expected
-    assert converted(clip, channels).format.id == expected
+    assert converted(clip, channels).format.id in (expected, form)
 
 
 @pytest.mark.parametrize(
@@ -164,9 +192,9 @@ def test_a_matrix_that_cannot_be_is_ignored(form: vs.PresetVideoFormat, matrix: 
 
 
 def test_gray_keeps_its_matrix_where_it_stays_gray() -> None:
-    frame = converted(flat(vs.GRAY8, [126], _Matrix=9), channels=1).get_frame(0)
-    assert frame.props["_Matrix"] == 9
-    np.testing.assert_allclose(np.asarray(frame[0])[2, 2], 110 / 219, atol=1e-6)
+    clip = flat(vs.GRAY8, [126], _Matrix=9)
+    assert converted(clip, channels=1).get_frame(0).props["_Matrix"] == 9
+    np.testing.assert_allclose(arriving(clip, channels=1)[0, 2, 2], 110 / 219, atol=1e-6)
 
 
 @pytest.mark.parametrize("field", [1, 2])

@@ -41,6 +41,24 @@ def test_values_are_clamped_both_ways(dtype: type) -> None:
     assert target[0].tolist() == [[0, 0.5, 1]]
 
 
+@pytest.mark.parametrize(
+    ("dtype", "levels", "samples", "expected"),
+    [
+        (np.uint8, (0, 255), [0, 51, 255], [0, 0.2, 1]),
+        (np.uint8, (16, 235), [0, 16, 235, 255], [0, 0, 1, 1]),
+        (np.uint16, (0, 1023), [0, 1023], [0, 1]),
+        (np.uint16, (0, 65535), [0, 13107, 65535], [0, 0.2, 1]),
+    ],
+)
+def test_integers_are_rescaled_where_they_arrive(dtype: type, levels: tuple, samples: list, expected: list) -> None:
+    staging = Staging(CPU)
+    for _ in range(2):  # the second frame finds the first one's buffer
+        picture = staging.upload([np.array([samples], dtype)], levels)
+        assert picture.dtype == torch.float32
+        np.testing.assert_allclose(picture[0, 0], expected, atol=1e-7)
+    assert staging._buffers["upload"].numpy().dtype == dtype  # so many bytes go to the device, and no more
+
+
 def test_nan_is_not_hidden_by_the_clamp() -> None:
     assert Staging(CPU).upload([np.array([[np.nan]], np.float32)]).isnan().all()
 

@@ -105,6 +105,22 @@ def test_pixels_arrive_as_they_were(form: vs.PresetVideoFormat, engines) -> None
     np.testing.assert_allclose(pixels(upscale(clip).get_frame(0)), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("form", "props"),
+    [(vs.RGB24, {}), (vs.RGB24, {"_Range": 0}), (vs.RGB30, {}), (vs.RGB48, {}), (vs.GRAY8, {}),
+     (vs.GRAY16, {"_Range": 1})],
+    ids=str,
+)  # fmt: skip
+def test_integers_give_the_picture_that_they_give_as_floats(form: vs.PresetVideoFormat, props: dict) -> None:
+    module = tiny_fdat(channels=1 if "GRAY" in form.name else 3)
+    clip = noise(form, **props)
+    floats = clip.resize.Point(format=vs.GRAYS if "GRAY" in form.name else vs.RGBS)
+    whole, direct = (upscale(each, module).get_frame(0) for each in (floats, clip))
+    np.testing.assert_array_equal(pixels(direct), pixels(whole))
+    assert direct.format.id == whole.format.id
+    assert direct.props["_Range"] == whole.props["_Range"] == vs.RANGE_FULL
+
+
 def test_what_leaves_0_to_1_is_clamped_before_and_after_the_network(engines) -> None:
     seen = []
 
@@ -447,7 +463,7 @@ def test_the_end_of_the_core_frees_what_a_living_clip_holds(engines, monkeypatch
     out.get_frame(0)
     (free,) = at_the_end
     free()
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads  # a clip of the test before may have been ending when they were counted
     assert all(weights() is None for weights in held)
     assert failing(out, 9).endswith("vsfdat.upscale: frame 9: the clip was freed before this frame's turn")
 

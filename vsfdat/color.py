@@ -13,7 +13,7 @@ _NO_MATRIX = (vs.MATRIX_RGB, vs.MATRIX_UNSPECIFIED, 3)
 
 
 def network_format(clip: vs.VideoNode, channels: int) -> vs.VideoFormat:
-    """Choose what frames are when they meet the network, and when they leave.
+    """Choose what frames are when they leave; they meet the network as that, or as integers of the same colours.
 
     Half in RGB (or gray, for a network of one channel) stays half; everything else becomes single.
 
@@ -28,21 +28,39 @@ def network_format(clip: vs.VideoNode, channels: int) -> vs.VideoFormat:
 
 
 def to_network(clip: vs.VideoNode, target: vs.VideoFormat) -> vs.VideoNode:
-    """Convert a clip to the network's format by what its frames say of themselves.
+    """Convert a clip to the network's colours by what its frames say of themselves.
 
     Nothing is read until frames are asked for, and every frame is taken at its own word: matrix, range, chroma
-    location. What is missing is guessed as the VapourSynth community does, and said once in the log.
+    location. What is missing is guessed as the VapourSynth community does, and said once in the log. Integers that
+    have the colours already stay integers, for `levels` to tell what they mean: a device gets a quarter of the bytes.
 
     Args:
         clip: Any constant format.
         target: What `network_format` gave.
     """
     clip = clip.std.ModifyFrame(clip, _sort_out(clip, Once(logging.getLogger(__name__))))
-    if clip.format.id == target.id:
+    if clip.format.id == target.id or _is_integer_of(clip.format, target):
         return clip
+    # Floats for all else: integers of 16 bits would save half the upload, which hides behind the network's work, and
+    # cost each device's picture its likeness to the CPU's.
     if clip.format.color_family == target.color_family:
         return vsutil.depth(clip, target.bits_per_sample, vs.FLOAT)
     return clip.resize.Bicubic(format=target.id)
+
+
+def levels(frame: vs.VideoFrame) -> tuple[int, int]:
+    """Say which samples of a frame of `to_network` mean 0.0 and 1.0, by its range; RGB is full where it does not say.
+
+    Args:
+        frame: RGB or gray.
+    """
+    form = frame.format
+    if form.sample_type == vs.FLOAT:
+        return 0, 1
+    usual = vs.RANGE_FULL if form.color_family == vs.RGB else vs.RANGE_LIMITED
+    if frame.props.get("_Range", usual) == vs.RANGE_FULL:
+        return 0, 2**form.bits_per_sample - 1
+    return 16 << (form.bits_per_sample - 8), 235 << (form.bits_per_sample - 8)
 
 
 def describe_output(frame: vs.VideoFrame, converted: vs.FrameProps) -> None:
@@ -55,6 +73,10 @@ def describe_output(frame: vs.VideoFrame, converted: vs.FrameProps) -> None:
 def guess_matrix(width: int, height: int) -> vs.MatrixCoefficients:
     """Guess the matrix of a YUV clip that does not name it: standard definition BT.601, all else BT.709."""
     return vs.MATRIX_BT709 if width >= 1280 or height > 576 else vs.MATRIX_ST170_M
+
+
+def _is_integer_of(form: vs.VideoFormat, target: vs.VideoFormat) -> bool:
+    return bool(form.sample_type == vs.INTEGER and form.color_family == target.color_family)
 
 
 def _sort_out(clip: vs.VideoNode, once: Once) -> Callable[[int, vs.VideoFrame], vs.VideoFrame]:

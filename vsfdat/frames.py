@@ -39,11 +39,13 @@ class Staging:
         self._asynchronous = device.type == "cuda"
         self._buffers: dict[str, Tensor] = {}
 
-    def upload(self, source: Sequence[Plane]) -> Tensor:
+    def upload(self, source: Sequence[Plane], levels: tuple[int, int] = (0, 1)) -> Tensor:
         """Copy a frame to the device.
 
         Args:
-            source: One plane [H, W] a channel, gamma-encoded float or half; values beyond [0, 1] are clamped.
+            source: One plane [H, W] a channel, gamma-encoded; float, half, or integers of 8 or 16 bits, which travel
+                as they are.
+            levels: The samples that mean 0.0 and 1.0; what is beyond them is clamped.
 
         Returns:
             [C, H, W] fp32 in [0, 1], valid until the next upload.
@@ -52,7 +54,9 @@ class Staging:
         host = self._buffer("upload", (len(source), *source[0].shape), dtype)
         for plane, target in zip(source, host.numpy(), strict=True):
             np.copyto(target, plane)
-        return host.to(self._device, non_blocking=self._asynchronous).float().clamp_(0, 1)
+        # Devices other than CUDA's may not know integers of 16 bits.
+        sent = host.to(self._device, non_blocking=True) if self._asynchronous else host.float().to(self._device)
+        return _normalised(sent.float(), *levels).clamp_(0, 1)
 
     def download(self, picture: Tensor, target: Sequence[Plane]) -> None:
         """Copy a picture from the device into a frame, and wait for it.
@@ -83,3 +87,8 @@ class Staging:
             buffer = torch.empty(shape, dtype=dtype, pin_memory=self._asynchronous)
             self._buffers[name] = buffer
         return buffer
+
+
+def _normalised(samples: Tensor, black: int, white: int) -> Tensor:
+    """Rescale in place, by a factor rounded to fp32 as `resize` has it, for the same bits as through it."""
+    return samples if (black, white) == (0, 1) else samples.sub_(black).mul_(1 / (white - black))

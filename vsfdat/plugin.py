@@ -24,6 +24,7 @@ from .notices import Once
 from .pipeline import Pipeline, Slot
 
 _Planes = Sequence[frames.Plane]
+_Levels = tuple[int, int]
 
 
 def upscale(
@@ -71,7 +72,7 @@ def upscale(
         _check_numbers(tile, overlap, num_streams)
         module = model if isinstance(model, FDAT) else load_model(model)
         target = color.network_format(clip, _channels(module))
-        slots: list[Slot[[_Planes, _Planes], None]] = []
+        slots: list[Slot[[_Planes, _Levels, _Planes], None]] = []
         for place in find_devices(device):
             make = _engines(
                 module, place, choose_precision(precision, place), engine, Room(tile, overlap, _grid(module))
@@ -148,30 +149,30 @@ def _engines(module: FDAT, device: torch.device, precision: Precision, kind: Kin
     return stack
 
 
-def _worker(engine: Engine) -> Callable[[_Planes, _Planes], None]:
+def _worker(engine: Engine) -> Callable[[_Planes, _Levels, _Planes], None]:
     """Make what a slot does with a frame: up to the device, through the network, and back."""
     staging = frames.Staging(engine.device)
 
-    def work(source: _Planes, target: _Planes) -> None:
-        staging.download(engine(staging.upload(source)), target)
+    def work(source: _Planes, levels: _Levels, target: _Planes) -> None:
+        staging.download(engine(staging.upload(source, levels)), target)
 
     return work
 
 
 def _wire(
-    clip: vs.VideoNode, target: vs.VideoFormat, scale: int, pipeline: Pipeline[[_Planes, _Planes], None]
+    clip: vs.VideoNode, target: vs.VideoFormat, scale: int, pipeline: Pipeline[[_Planes, _Levels, _Planes], None]
 ) -> vs.VideoNode:
     """Make the clip whose frames the pipeline makes.
 
     A ModifyFrame calls back for one frame at a time, so each frame gets its own; FrameEval lets them run side by side.
     """
     source = color.to_network(clip, target)
-    blank = source.std.BlankClip(width=clip.width * scale, height=clip.height * scale, keep=True)
+    blank = source.std.BlankClip(clip.width * scale, clip.height * scale, target.id, keep=True)
 
     def selector(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
         with _as_vs_error(f"frame {n}: "):
             frame = vs.core.create_video_frame(blank.format, blank.width, blank.height)
-            pipeline(frames.planes(f), frames.planes(frame))
+            pipeline(frames.planes(f), color.levels(f), frames.planes(frame))
             color.describe_output(frame, f.props)
             return frame
 
@@ -179,7 +180,7 @@ def _wire(
     return blank.std.FrameEval(lambda n: blank.std.ModifyFrame(source, selector), clip_src=source)  # noqa: ARG005
 
 
-def _close_with_core(pipeline: Pipeline[[_Planes, _Planes], None]) -> None:
+def _close_with_core(pipeline: Pipeline[[_Planes, _Levels, _Planes], None]) -> None:
     """Free threads and device memory before VapourSynth frees the script; a previewer's process lives on.
 
     Weakly, because a clip that its script drops should not wait for that.

@@ -107,6 +107,7 @@ class Commands:
             raise ValueError("pass at least one of --data, --compressed and --clip")
         _check_installed()
         from .evaluate import score_table
+        from .flicker import flicker_table
 
         upscalers, scale = self._upscalers(models, device)
         if data is not None:
@@ -114,7 +115,7 @@ class Commands:
         if compressed is not None:
             _print_compressed(upscalers, scale, compressed)
         if clip is not None:
-            _print_flicker(upscalers, scale, clip)
+            _print_lines(flicker_table(upscalers, clip, scale))
 
     def compare(self, *models: str, data: Path, out: Path, rows: int = 6) -> None:
         """Draw a contact sheet at 400 %: source, bicubic, models, original.
@@ -207,18 +208,6 @@ def _print_compressed(upscalers: Mapping[str, "Upscaler"], scale: int, clips: Pa
     if lpips is None:
         sys.stderr.write(f"vsfdat: for LPIPS as well: {INSTALL}\n")
     _print_lines(compressed_table(upscalers, clips, scale, lpips))
-
-
-def _print_flicker(upscalers: Mapping[str, "Upscaler"], scale: int, clip: Path) -> None:
-    from .clips import read_frames
-    from .flicker import temporal_difference
-
-    frames = read_frames(clip, count=8, crop=(180, 320))
-    differences = {name: temporal_difference(frames, upscale, scale) for name, upscale in upscalers.items()}
-    baseline = next(iter(differences))
-    for name, difference in differences.items():
-        ratio = difference / differences[baseline]
-        sys.stdout.write(f"{clip.name}, {name}: still pixels change by {difference:.4f}, {ratio:.3f} of {baseline}\n")
 
 
 def _device(name: str) -> "torch.device":

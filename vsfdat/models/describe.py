@@ -1,6 +1,7 @@
 """What `vsfdat info` says of a model."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import safe_open
@@ -23,7 +24,7 @@ _NOT_SHOWN = ("scale", "drop_path_rate", "drop_rate")  # one is shown above, the
 
 
 def describe_model(model: str | Path) -> list[tuple[str, str]]:
-    """List what a model is, as (label, value): architecture, preset, scale, licence, every hyper-parameter.
+    """List what a model is, as (label, value): architecture, preset, scale, licence, origin, every hyper-parameter.
 
     Raises:
         UnknownModelError: Neither a name in the catalog nor an existing file.
@@ -38,6 +39,7 @@ def describe_model(model: str | Path) -> list[tuple[str, str]]:
         ("scale", f"{config.scale}x"),
         ("parameters", f"{count_parameters(network):,}"),
         ("licence", find_license(path)),
+        *_origin(_metadata(path)),
         *((name, _plain(value)) for name, value in vars(config).items() if name not in _NOT_SHOWN),
     ]
 
@@ -61,14 +63,31 @@ def find_license(path: Path) -> str:
     for info in list_models():
         if info.path == path:
             return info.license
-    if path.suffix.lower() == ".safetensors":
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-        stated = metadata.get("license") or metadata.get("modelspec.license")
-        if stated:
-            return str(stated)
+    metadata = _metadata(path)
+    stated = metadata.get("license") or metadata.get("modelspec.license")
+    if stated:
+        return stated
     known = (text for pattern, text in _PUBLISHED_LICENSES if re.search(pattern, path.name, re.IGNORECASE))
     return next(known, "not stated in the file: ask its author before you share what it makes")
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    if path.suffix.lower() != ".safetensors":
+        return {}
+    with safe_open(path, framework="pt") as file:
+        return dict(file.metadata() or {})
+
+
+def _origin(metadata: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What a file that `vsfdat train` wrote says of its training, and whom its author thanks."""
+    facts = []
+    if {"steps", "worked_s", "started_from", "machine"} <= metadata.keys():
+        minutes = float(metadata["worked_s"]) / 60
+        made = f"{metadata['steps']} steps in {minutes:.0f} minutes from {metadata['started_from']}"
+        facts.append(("trained", f"{made}, {metadata['machine']}"))
+    if "credits" in metadata:
+        facts.append(("credits", metadata["credits"]))
+    return facts
 
 
 def _plain(value: object) -> str:

@@ -4,6 +4,7 @@ Peers run only where they are installed; where they are not, the error says whic
 """
 
 import functools
+import logging
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from torch import Tensor, nn
 from vsfdat.arch import FDAT
 from vsfdat.engine import Precision, build
 from vsfdat.engine.device import DTYPES
+from vsfdat.engine.graphs import Graphed
+from vsfdat.notices import Once
 
 Run = Callable[[Tensor], Tensor]
 
@@ -48,7 +51,8 @@ class UnavailableError(Exception):
 
 def ours(task: Task) -> Run:
     """The exact engine, as `vsfdat.upscale` runs it."""
-    return build(task.network, device=task.device, precision=task.precision)()
+    engine = build(task.network, device=task.device, precision=task.precision)()
+    return Graphed(engine, Once(logging.getLogger(__name__)))
 
 
 def reference(task: Task) -> Run:

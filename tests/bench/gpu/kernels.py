@@ -1,5 +1,7 @@
 """The kernels one by one: against plain float64 and the torch ops, and how near the card's ceilings they come."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -26,13 +28,15 @@ _EXACTNESS = [
 _SIZES = [(1, 1), (7, 8), (8, 7), (63, 130), (257, 511)]
 
 
-def exactness(setting: Setting, report: Report) -> list[dict[str, Any]]:
-    """Each kernel's error beside the torch op's, the worst over the sizes; and whether it repeats bit by bit."""
+def exactness(setting: Setting, report: Report) -> list[Callable[[], Any]]:
+    """Each kernel's error beside the torch op's, the worst over the sizes; and whether it repeats bit by bit: rows."""
     combinations, sizes, kernels = _EXACTNESS, _SIZES, list(KERNELS)
     if setting.dry:
         combinations, sizes, kernels = _EXACTNESS[2:3], _SIZES[1:2], ["channel_reduce", "ffn"]
     return [
-        _compare(setting, report, kernel, preset, dtype, sizes) for preset, dtype in combinations for kernel in kernels
+        partial(_compare, setting, report, kernel, preset, dtype, sizes)
+        for preset, dtype in combinations
+        for kernel in kernels
     ]
 
 
@@ -71,28 +75,30 @@ def beyond_int32(setting: Setting, report: Report) -> dict[str, Any]:
     return {"elements": large.numel()}
 
 
-def breakdown(setting: Setting, report: Report, ceilings: dict[str, Any]) -> list[dict[str, Any]]:
-    """Time each kernel on a 1920×1080 map of fdat_medium in fp16.
+def breakdown(setting: Setting, ceilings: dict[str, Any]) -> list[Callable[[], Any]]:
+    """Time each kernel on a 1920×1080 map of fdat_medium in fp16: rows.
 
     Bytes are the least possible (x read, out written once), multiply-adds those the op is defined by.
     """
     width, height = setting.size(1920, 1080)
     shape = SHAPES["fdat_medium"]
     case = Case(shape, height, width, (0, height), torch.float16, setting.device)
-    rows = []
-    for kernel, call in timed_calls(case).items():
-        passes, multiply_adds = _work(shape)[kernel]
-        took = setting.milliseconds(call)
-        gigabytes = passes * height * width * shape.channels * 2e-9
-        teraflops = 2e-12 * multiply_adds * height * width
-        floor = max(gigabytes / ceilings["copy_gb_s"], teraflops / ceilings["matmul_tflop_s"]["fp16"]) * 1e3
-        rows.append(
-            {
-                "kernel": kernel, "ms": significant(took), "gb_s": significant(1e3 * gigabytes / took),
-                "tflop_s": significant(1e3 * teraflops / took), "floor_ms": significant(floor),
-            }
-        )  # fmt: skip
-    return rows
+    pixels = height * width
+    return [
+        partial(_timed, setting, ceilings, kernel, call, pixels * passes * shape.channels * 2e-9, pixels * work * 2e-12)
+        for (kernel, call), (passes, work) in zip(timed_calls(case).items(), _work(shape).values(), strict=True)
+    ]
+
+
+def _timed(
+    setting: Setting, ceilings: dict[str, Any], kernel: str, call: Any, gigabytes: float, teraflops: float
+) -> dict[str, Any]:
+    took = setting.milliseconds(call)
+    floor = max(gigabytes / ceilings["copy_gb_s"], teraflops / ceilings["matmul_tflop_s"]["fp16"]) * 1e3
+    return {
+        "kernel": kernel, "ms": significant(took), "gb_s": significant(1e3 * gigabytes / took),
+        "tflop_s": significant(1e3 * teraflops / took), "floor_ms": significant(floor),
+    }  # fmt: skip
 
 
 def timed_calls(case: Case) -> dict[str, Any]:
@@ -104,6 +110,7 @@ def timed_calls(case: Case) -> dict[str, Any]:
     conv = triton.pack_conv(case.random(c, c, 3, 3, scale=0.05), None)
     plain_conv = reference.pack_conv(case.random(c, c, 3, 3, scale=0.05), None)
     matrix, bias = case.random(c, c, scale=0.1), case.random(c)
+    square = torch.rand(c, c, dtype=torch.float64, device=case.device)
     planes = torch.randint(0, 256, (3, case.height, case.width), dtype=torch.uint8, device=case.device)
     picture = torch.empty(case.height, case.width, 3, dtype=case.dtype, device=case.device)
     return {
@@ -116,11 +123,12 @@ def timed_calls(case: Case) -> dict[str, Any]:
         "conv3x3 of torch": lambda: reference.conv3x3(x, out, plain_conv, x, rows),
         "frame_in": lambda: triton.frame_in(planes, picture, 255),
         "frame_out": lambda: triton.frame_out(picture, planes, 255),
+        "product": lambda: triton.product(square, square),
     }
 
 
 def _work(shape: Shape) -> dict[str, tuple[float, float]]:
-    """Map passes and multiply-adds a pixel."""
+    """Map passes and multiply-adds a pixel, in the order of `timed_calls`."""
     c, d, tokens = shape.channels, shape.hidden, shape.window**2
     conv, frame = (3.0, 9 * c * c), (4.5 / c, 0)
     return {
@@ -133,4 +141,5 @@ def _work(shape: Shape) -> dict[str, tuple[float, float]]:
         "conv3x3 of torch": conv,
         "frame_in": frame,
         "frame_out": frame,
+        "product": (0, 0),  # its size is the network's, not the frame's
     }

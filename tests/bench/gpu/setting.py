@@ -5,7 +5,7 @@ import statistics
 import subprocess
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,20 +68,51 @@ def significant(value: float) -> float:
 
 @dataclass
 class Report:
-    """What has been found so far; written after every stage, so that a run that is cut short leaves its results."""
+    """What has been found so far; written after every row, so that a run that is cut short leaves its results.
+
+    Args:
+        path: Of the JSON.
+        deadline: On `time.monotonic`; no stage begins a row after it.
+    """
 
     path: Path
+    deadline: float
     content: dict[str, Any] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
 
     def stage(self, name: str, work: Callable[[], Any]) -> None:
-        """Run a stage; what it raises is a failure and the next one goes on."""
+        """Run a stage of one result; what it raises is a failure and the next one goes on."""
         start = time.perf_counter()
+        self.content[name] = self._attempt(name, work)
+        self._end(name, start)
+
+    def rows(self, name: str, prepare: Callable[[], Sequence[Callable[[], Any]]], seconds: float) -> None:
+        """Run a stage of many results, the most important first.
+
+        Args:
+            name: Under which they are written.
+            prepare: Gives one callable a row; what that raises is a failure and the next one goes on.
+            seconds: After which none is begun; that some are missing is a failure too.
+        """
+        start, deadline = time.perf_counter(), min(self.deadline, time.monotonic() + seconds)
+        found = self.content[name] = []
+        left = list(self._attempt(name, prepare) or ())
+        while left and time.monotonic() < deadline:
+            row = self._attempt(name, left.pop(0))
+            found += [row] if row is not None else []
+            self.write()
+        self.expect(not left, f"{name}: out of time, {len(left)} rows left out")
+        self._end(name, start)
+
+    def _attempt(self, name: str, work: Callable[[], Any]) -> Any:
         try:
-            self.content[name] = work()
+            return work()
         except Exception as error:
             self.failures.append(f"{name}: {type(error).__name__}: {str(error)[:500]}")
             traceback.print_exc()
+            return None
+
+    def _end(self, name: str, start: float) -> None:
         took = time.perf_counter() - start
         self.content.setdefault("seconds", {})[name] = round(took, 1)
         print(f"[{took:6.1f} s] {name}: {json.dumps(self.content.get(name))}", flush=True)

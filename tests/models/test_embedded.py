@@ -1,0 +1,50 @@
+"""The embedded models do what they are for, on a picture that nobody trained on."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from vsfdat.models import list_models, load_model
+from vsfdat.training.degrade import through_video
+from vsfdat.training.downscale import Picture, downscale
+from vsfdat.training.evaluate import network_upscaler
+from vsfdat.training.interpolate import classic_upscalers
+from vsfdat.training.metrics import luma, psnr
+
+SIDE, FINER = 128, 4
+
+
+@pytest.fixture(scope="module")
+def drawing() -> Picture:
+    """Discs, slanted lines and letters on a gradient, without a jagged edge."""
+    large = SIDE * FINER
+    ramp = np.linspace(90, 200, large, dtype=np.uint8)
+    image = Image.fromarray(np.stack([np.broadcast_to(ramp, (large, large))] * 3, axis=2))
+    pen = ImageDraw.Draw(image)
+    rng = np.random.default_rng(7)
+    for _ in range(14):
+        x, y = rng.integers(0, large, 2).tolist()
+        radius = int(rng.integers(12, 90))
+        fill = tuple(rng.integers(0, 256, 3).tolist())
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=fill, outline=(20, 20, 20), width=6)
+        pen.line((*rng.integers(0, large, 4).tolist(),), fill=(20, 20, 20), width=7)
+    pen.text((30, 200), "FDAT 2x", fill=(250, 250, 250), font_size=90)
+    return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX))
+
+
+def distance(picture: Picture, original: Picture) -> float:
+    return psnr(luma(picture), luma(original), 4)
+
+
+@pytest.mark.parametrize("info", list_models(), ids=lambda info: info.name)
+def test_better_than_bicubic(info, drawing) -> None:
+    if is_for_compressed := info.name.endswith("restore"):
+        pytest.importorskip("av")
+    low = downscale(drawing, info.scale, "bicubic")
+    if is_for_compressed:
+        low = through_video([low] * 3, "h264", 30)[-1]
+    classic = next(iter(classic_upscalers(info.scale).values()))
+    ours = network_upscaler(load_model(info.name), torch.device("cpu"))
+    gain = distance(ours(low), drawing) - distance(classic(low), drawing)
+    assert gain > (0.3 if is_for_compressed else 2)

@@ -1,7 +1,8 @@
 """Load a script 20 times as a previewer does: one process, the modules kept, a fresh core each time.
 
 Prints a line a load: threads, tensors, objects since the first load, resident megabytes. Every second load abandons
-frames that it asked for. Fails if the package, imported and used, left a global switch of the process changed.
+frames that it asked for, and both engines take turns. Fails if the package, imported and used, left a global switch of
+the process changed.
 """
 
 import gc
@@ -50,9 +51,9 @@ def switches():
     )  # fmt: skip
 
 
-def load(module, patient):
+def load(module, patient, engine):
     source = vs.core.std.BlankClip(format=vs.YUV420P8, width=32, height=24, length=100, keep=True)
-    clip = vsfdat.upscale(source.std.SetFrameProps(_Matrix=1), module, num_streams=2, device="cpu", engine="reference")
+    clip = vsfdat.upscale(source.std.SetFrameProps(_Matrix=1), module, num_streams=2, device="cpu", engine=engine)
     clip.set_output()
     futures = [clip.get_frame_async(n) for n in range(6)]
     clip.get_frame(0).close()
@@ -81,7 +82,7 @@ def main():
     for number in range(20):
         environment = previewer.api.create_environment()
         previewer.set_environment(environment)
-        load(module, patient=number % 2 == 0)
+        load(module, patient=number % 2 == 0, engine=("exact", "reference")[number // 2 % 2])
         previewer.api.destroy_environment(environment)
         previewer.set_environment(None)
         gc.collect()

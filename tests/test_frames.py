@@ -75,6 +75,46 @@ def test_host_memory_is_kept_from_frame_to_frame() -> None:
     assert first.data_ptr() == second.data_ptr()
 
 
+def test_a_download_is_read_when_it_is_there_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The steps of the way through page-locked memory, in order, on a device that is not there."""
+    steps, empty = [], torch.empty
+
+    class Event:
+        def __init__(self, blocking: bool) -> None:
+            assert blocking  # a spinning wait would take a core from the decoder
+
+        def record(self) -> None:
+            steps.append("record")
+
+        def synchronize(self) -> None:
+            steps.append("wait")
+            staging._buffers["download"].fill_(0.5)  # only now does the copy arrive
+
+    def pinned_empty(*arguments: object, pin_memory: bool = False, **others: object) -> torch.Tensor:
+        steps.append("pinned" if pin_memory else "pageable")
+        return empty(*arguments, **others)
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch, "empty", pinned_empty)
+    staging = Staging(CPU)
+    staging._asynchronous = True  # as on CUDA
+    target = [np.zeros((2, 3), np.float32)]
+    for _ in range(2):
+        staging.download(torch.ones(1, 2, 3), target)
+        assert (target[0] == 0.5).all()
+    assert steps == ["pinned", "record", "wait", "record", "wait"]
+
+
+def test_integers_go_to_cuda_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    empty, sent, to = torch.empty, [], torch.Tensor.to
+    monkeypatch.setattr(torch, "empty", lambda *arguments, pin_memory, **others: empty(*arguments, **others))
+    monkeypatch.setattr(torch.Tensor, "to", lambda self, *a, **k: sent.append((self.dtype, k)) or to(self, *a, **k))
+    staging = Staging(CPU)
+    staging._asynchronous = True
+    assert staging.upload([np.array([[0, 255]], np.uint8)], (0, 255)).tolist() == [[[0, 1]]]
+    assert sent[0] == (torch.uint8, {"non_blocking": True})
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 def test_cuda_goes_through_page_locked_memory() -> None:
     cuda = torch.device("cuda:0")

@@ -1,3 +1,4 @@
+import contextlib
 import gc
 import random
 import subprocess
@@ -125,6 +126,53 @@ def test_nothing_is_kept_of_a_frame_that_is_done() -> None:
     finally:
         gc.enable()
     line.close()
+
+
+class Streams:
+    """In the place of torch's: tells which one is set, thread by thread."""
+
+    def __init__(self) -> None:
+        self.made: list[object] = []
+        self.current = threading.local()
+
+    def make(self, device: torch.device) -> object:
+        self.made.append(object())
+        return self.made[-1]
+
+    @contextlib.contextmanager
+    def set(self, stream: object):
+        self.current.stream = stream
+        yield
+        self.current.stream = None
+
+
+def test_each_slot_on_cuda_works_under_its_own_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    streams, together, emptied = Streams(), threading.Barrier(2), []
+    monkeypatch.setattr(torch.cuda, "Stream", streams.make)
+    monkeypatch.setattr(torch.cuda, "stream", streams.set)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(held() is None))
+
+    class Work:
+        def __call__(self, fail: bool) -> object:
+            together.wait(timeout=20)
+            if fail:
+                raise ValueError
+            return streams.current.stream
+
+    work = Work()
+    held = weakref.ref(work)
+    line = Pipeline([Slot(work, torch.device("cuda:0")) for _ in range(2)])
+    del work
+    with ThreadPoolExecutor(2) as callers:
+        for fail in (False, True, False):  # a failure leaves a slot under its stream for the next frame
+            futures = [callers.submit(line, fail) for _ in range(2)]
+            if not fail:
+                assert {future.result() for future in futures} == set(streams.made)
+            assert all(bool(future.exception()) == fail for future in futures)
+    assert len(streams.made) == 2
+    assert emptied == []
+    line.close()
+    assert emptied == [True]  # once, when nothing of the slots is left that could hold memory
 
 
 def test_closing_ends_threads_and_drops_slots() -> None:

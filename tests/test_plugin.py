@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 import weakref
 from pathlib import Path
 
@@ -18,6 +19,8 @@ import vsfdat
 from tests.stand_ins import Enlarger, Gathering, picture_clip, pixels, tiny_fdat
 from vsfdat import plugin
 from vsfdat.arch import FDAT
+from vsfdat.engine import graphs
+from vsfdat.engine.tiles import Room
 
 core = vs.core
 TINY = tiny_fdat()
@@ -242,6 +245,26 @@ def test_any_order_any_threads(num_threads: int, num_streams: int, engines, thre
             assert np.asarray(frame[2])[-1, -1] == np.float32(n / 1024)
 
 
+@pytest.mark.parametrize(
+    "arguments", [{"num_streams": 3}, {"device": ["cpu", "cpu"], "num_streams": 2}, {"precision": "bf16"}], ids=str
+)
+def test_a_frame_has_the_same_bits_in_any_order_on_any_slot(
+    arguments: dict[str, object], threads_of_vapoursynth: int
+) -> None:
+    dice = np.random.default_rng(0)
+    pictures = [picture_clip(dice.random((3, 21, 30), np.float32), vs.RGBS) for _ in range(6)]
+    clip = core.std.Splice(pictures)
+    one_by_one = upscale(
+        clip, engine="exact", **({"precision": "fp32"} | arguments | {"device": "cpu", "num_streams": 1})
+    )
+    expected = [pixels(frame) for frame in one_by_one.frames(close=True)]
+    assert len({picture.tobytes() for picture in expected}) == 6
+    out = upscale(clip, engine="exact", **arguments)
+    order = random.Random(0).choices(range(6), k=40)
+    for n, future in [(n, out.get_frame_async(n)) for n in order]:
+        np.testing.assert_array_equal(pixels(future.result()), expected[n])
+
+
 def test_abandoned_requests_harm_nobody(engines, threads_of_vapoursynth: int) -> None:
     engines(lambda precision: Enlarger(before=lambda frame: time.sleep(0.002)))
     out = upscale(numbered(200), num_streams=2)
@@ -267,6 +290,30 @@ def test_threads_of_the_host_do_not_run_the_network(engines, threads_of_vapoursy
     assert sum(1 for _ in out.frames(prefetch=8, close=True)) == 60
     assert len(names) <= 2
     assert all("_serve" in name for name in names)
+
+
+def test_on_cuda_a_slot_replays_a_graph_and_the_fp32_retry_does_not(engines, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = []
+
+    class OnCuda(Enlarger):
+        repeats_itself = True
+        repeat = Enlarger.__call__
+
+    def record(engine: OnCuda, frame: Tensor) -> graphs.Recorded:
+        recorded.append(engine)
+        graph = types.SimpleNamespace(replay=lambda: None)
+        return graphs.Recorded(graph, frame.clone(), engine.repeat(frame) / frame.max())
+
+    monkeypatch.setattr(graphs, "record", record)
+    monkeypatch.setattr(graphs, "give_back", lambda device: None)
+    made = {"fp16": OnCuda(device=torch.device("cuda:0")), "fp32": OnCuda(device=torch.device("cuda:0"))}
+    engines(lambda precision: made[precision])
+    slot = plugin._engines(TINY, torch.device("cuda:0"), "fp16", "exact", Room(None, 16, 8))()
+    assert slot(torch.ones(3, 4, 4)).isfinite().all()
+    assert recorded == [made["fp16"]]
+    slot = plugin._engines(TINY, torch.device("cuda:0"), "fp16", "exact", Room(None, 16, 8))()
+    assert (slot(torch.zeros(3, 4, 4)) == 0).all()  # 0 / 0 came from the graph
+    assert recorded == [made["fp16"]] * 2
 
 
 # What goes wrong

@@ -94,7 +94,7 @@ def _race(settings: Settings, tell: Callable[[str], None]) -> dict[str, Result]:
         tell("running the plain module, for the differences")
         truth = _plain(task, frame)
         runs, absent = _build_all(task, settings.engines, tell)
-        differences = {name: _difference(run(frame.to(task.device)), truth) for name, run in runs.items()}
+        differences = {name: _difference(run.upscale(frame.to(task.device)), truth) for name, run in runs.items()}
         seconds: dict[str, list[float]] = {name: [] for name in runs}
         for number in range(settings.frames):
             tell(f"round {number + 1} of {settings.frames}")
@@ -156,10 +156,10 @@ def _difference(picture: Tensor, truth: Tensor) -> float:
 
 def _timed(run: Run, frame: Tensor) -> float:
     start = time.perf_counter()
-    run(frame)
+    run.upscale(frame)
     if frame.device.type != "cpu":
         torch.accelerator.synchronize()
-    return time.perf_counter() - start
+    return (time.perf_counter() - start) / run.at_once
 
 
 def _peak_bytes(settings: Settings, name: str) -> int | None:
@@ -174,9 +174,9 @@ def _rise_of_contestant(settings: Settings, name: str) -> int | None:
         run = CONTESTANTS[name](task)
         frame = torch.rand(3, settings.height, settings.width, device=task.device)
         if task.device.type == "cuda":
-            return _rise_on_cuda(lambda: run(frame), task.device)
+            return _rise_on_cuda(lambda: run.upscale(frame), task.device)
         if task.device.type == "cpu" and sys.platform == "linux":
-            return rise_of_memory(lambda: run(frame))
+            return rise_of_memory(lambda: run.upscale(frame))
         return None
 
 

@@ -22,7 +22,6 @@ def model(tmp_path):
 
 
 def test_eval_prints_a_table(model, data, capsys):
-    pytest.importorskip("torchmetrics")
     commands.evaluate(model, data=data, device="cpu")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "| Y-PSNR / SSIM, 2x | bicubic | Lanczos | spline36 | tiny.safetensors |"
@@ -63,7 +62,6 @@ def test_the_command_line_knows_it(command, capsys):
 
 
 def test_a_run_from_the_command_line(data, tmp_path, capsys):
-    pytest.importorskip("torchmetrics")
     config = tmp_path / "tiny.toml"
     config.write_text(
         "[network]\noverrides = {scale = 2, embed_dim = 16, num_groups = 1, depth_per_group = 1, num_heads = 2}\n"

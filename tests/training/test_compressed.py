@@ -9,7 +9,6 @@ from vsfdat.training import compressed
 from vsfdat.training.compressed import Rate, compressed_table
 from vsfdat.training.interpolate import classic_upscalers
 
-pytest.importorskip("torchmetrics")
 pytest.importorskip("av")
 
 

@@ -9,8 +9,6 @@ from vsfdat.errors import TrainingError
 from vsfdat.training.evaluate import CROP, network_upscaler, originals, picture_folders, score_pictures, score_table
 from vsfdat.training.interpolate import classic_upscalers
 
-pytest.importorskip("torchmetrics")
-
 
 def test_pictures_are_cropped_to_the_scale(tmp_path):
     Image.fromarray(draw_picture(0)[:63, :61]).save(tmp_path / "odd.png")

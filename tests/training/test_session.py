@@ -11,7 +11,6 @@ from vsfdat.models import load_model
 from vsfdat.training.logbook import Line, Logbook, plot_log, read_log
 from vsfdat.training.session import Session, train
 
-pytest.importorskip("torchmetrics")
 RECIPE = """
 [network]
 overrides = { scale = 2, embed_dim = 16, num_groups = 1, depth_per_group = 1, num_heads = 2, drop_path_rate = 0.0 }

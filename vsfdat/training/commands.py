@@ -189,7 +189,7 @@ def _check_installed() -> None:
     Raises:
         TrainingError: One is missing.
     """
-    missing = [name for name in ("PIL", "av", "torchmetrics") if importlib.util.find_spec(name) is None]
+    missing = [name for name in ("PIL", "av") if importlib.util.find_spec(name) is None]
     if missing:
         raise TrainingError(f'{" and ".join(missing)} not installed; get all of it with: pip install "vsfdat[train]"')
 

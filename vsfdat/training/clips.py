@@ -14,7 +14,7 @@ from .downscale import Picture
 
 VIDEO_SUFFIXES = (".mkv", ".mp4", ".webm", ".mov", ".avi", ".mpg", ".vob")
 LENGTH = 12  # frames: a few groups of a codec's predicted frames
-SIZE = (480, 640)  # rows and columns at most, from the centre, so that an evaluation takes minutes on a CPU
+SIZE = (384, 512)  # rows and columns at most, from the centre, so that an evaluation takes minutes on a CPU
 _PAN = (1, 3)  # rows and columns that a camera moves from frame to frame
 
 

@@ -13,8 +13,6 @@ from .interpolate import Upscaler
 from .metrics import luma, psnr, ssim
 from .perceptual import Distance
 
-_SCORED = (5, 11)  # frames of a clip: one from its middle and its last
-
 
 @dataclass(frozen=True)
 class Rate:
@@ -58,21 +56,17 @@ def compressed_table(
         clips = list(read_clips(folder, multiple=2 * scale))
         for rate in RATES:
             scores = [_scores(clip, rate, upscalers, scale, perceptual) for clip in clips]
-            means = np.mean(np.concatenate(scores), axis=0)  # [upscalers, measures]
+            means = np.mean(scores, axis=0)  # [upscalers, measures]
             yield f"| {folder.name}, {rate.label} | " + " | ".join(_cell(*mean) for mean in means) + " |"
 
 
 def _scores(
     clip: Clip, rate: Rate, upscalers: Mapping[str, Upscaler], scale: int, perceptual: Distance | None
-) -> list[list[list[float]]]:
-    """Each scored frame's measures of every upscaler: [frames][upscalers][measures]."""
+) -> list[list[float]]:
+    """Measure every upscaler on the clip's last frame, which the codec made from others: [upscalers][measures]."""
     small = [downscale(frame, scale, "bicubic") for frame in clip.frames]
-    compressed = through_video(small, rate.codec, rate.strength, carefully=True)
-    return [
-        [_measure(upscale(compressed[n]), clip.frames[n], scale, perceptual) for upscale in upscalers.values()]
-        for n in _SCORED
-        if n < len(compressed)
-    ]
+    compressed = through_video(small, rate.codec, rate.strength, carefully=True)[-1]
+    return [_measure(upscale(compressed), clip.frames[-1], scale, perceptual) for upscale in upscalers.values()]
 
 
 def _measure(result: Picture, original: Picture, border: int, perceptual: Distance | None) -> list[float]:

@@ -1,3 +1,6 @@
+from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 import torch
@@ -21,7 +24,7 @@ def test_there_and_back_keeps_every_pixel(form: vs.PresetVideoFormat, width: int
     picture = staging.upload(planes(source))
     assert picture.shape == (count, height, width)
     assert picture.dtype == torch.float32
-    staging.download(picture, planes(target))
+    staging.download(picture, planes(target)[0].dtype).into(planes(target))
     for plane in range(count):
         np.testing.assert_array_equal(np.asarray(target[plane]), numbers[plane])
 
@@ -37,7 +40,7 @@ def test_values_are_clamped_both_ways(dtype: type) -> None:
     staging = Staging(CPU)
     assert staging.upload(source).tolist() == [[[0, 0.25, 1, 1]]]
     target = [np.zeros((1, 3), dtype)]
-    staging.download(torch.tensor([[[-7.0, 0.5, 1e9]]]), target)
+    staging.download(torch.tensor([[[-7.0, 0.5, 1e9]]]), target[0].dtype).into(target)
     assert target[0].tolist() == [[0, 0.5, 1]]
 
 
@@ -56,7 +59,7 @@ def test_integers_are_rescaled_where_they_arrive(dtype: type, levels: tuple, sam
         picture = staging.upload([np.array([samples], dtype)], levels)
         assert picture.dtype == torch.float32
         np.testing.assert_allclose(picture[0, 0], expected, atol=1e-7)
-    assert staging._buffers["upload"].numpy().dtype == dtype  # so many bytes go to the device, and no more
+    assert staging._upload.numpy().dtype == dtype  # so many bytes go to the device, and no more
 
 
 def test_nan_is_not_hidden_by_the_clamp() -> None:
@@ -77,7 +80,7 @@ def test_host_memory_is_kept_from_frame_to_frame() -> None:
 
 def test_a_download_is_read_when_it_is_there_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """The steps of the way through page-locked memory, in order, on a device that is not there."""
-    steps, empty = [], torch.empty
+    steps, hosts, empty = [], [], torch.empty
 
     class Event:
         def __init__(self, blocking: bool) -> None:
@@ -88,21 +91,55 @@ def test_a_download_is_read_when_it_is_there_and_not_before(monkeypatch: pytest.
 
         def synchronize(self) -> None:
             steps.append("wait")
-            staging._buffers["download"].fill_(0.5)  # only now does the copy arrive
+            for host in hosts:
+                host.fill_(0.5)  # only now does the copy arrive
 
     def pinned_empty(*arguments: object, pin_memory: bool = False, **others: object) -> torch.Tensor:
         steps.append("pinned" if pin_memory else "pageable")
-        return empty(*arguments, **others)
+        hosts.append(empty(*arguments, **others))
+        return hosts[-1]
 
     monkeypatch.setattr(torch.cuda, "Event", Event)
     monkeypatch.setattr(torch, "empty", pinned_empty)
     staging = Staging(CPU)
     staging._asynchronous = True  # as on CUDA
     target = [np.zeros((2, 3), np.float32)]
-    for _ in range(2):
-        staging.download(torch.ones(1, 2, 3), target)
+    for _ in range(3):
+        staging.download(torch.ones(1, 2, 3), target[0].dtype).into(target)
         assert (target[0] == 0.5).all()
-    assert steps == ["pinned", "record", "wait", "record", "wait"]
+    assert steps == ["pinned", "record", "wait", "pinned", "record", "wait", "record", "wait"]
+
+
+def test_a_third_picture_waits_until_one_of_two_has_been_copied_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = torch.empty
+    monkeypatch.setattr(torch.cuda, "Event", lambda blocking: Mock())
+    monkeypatch.setattr(torch, "empty", lambda *arguments, pin_memory, **others: empty(*arguments, **others))
+    staging, form = Staging(CPU), np.dtype(np.float32)
+    staging._asynchronous = True
+    first, second = (staging.download(torch.full((1, 2, 3), value), form) for value in (0.25, 0.5))
+    with ThreadPoolExecutor(1) as slot:
+        third = slot.submit(staging.download, torch.ones(1, 2, 3), form)
+        with pytest.raises(TimeoutError):
+            third.result(0.05)
+        with pytest.raises(ValueError, match="longer"):
+            first.into([])  # a failure gives the place back too
+        third.result(20).into([np.zeros((2, 3), np.float32)])
+    target = [np.zeros((2, 3), np.float32)]
+    second.into(target)
+    assert (target[0] == 0.5).all()
+
+
+def test_a_download_that_fails_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    staging = Staging(CPU)
+    staging._asynchronous = True
+
+    def refuse(*arguments: object, **others: object) -> None:
+        raise RuntimeError("no page-locked memory")
+
+    monkeypatch.setattr(torch, "empty", refuse)
+    for _ in range(3):  # the third would wait for ever
+        with pytest.raises(RuntimeError, match="no page-locked memory"):
+            staging.download(torch.ones(1, 2, 3), np.dtype(np.float32))
 
 
 def test_integers_go_to_cuda_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +160,9 @@ def test_cuda_goes_through_page_locked_memory() -> None:
     with torch.cuda.stream(torch.cuda.Stream(cuda)):
         picture = staging.upload(list(numbers))
         target = np.zeros_like(numbers)
-        staging.download(picture, list(target))
+        landed = staging.download(picture, target.dtype)
+    landed.into(list(target))
     assert picture.device == cuda
-    assert all(buffer.is_pinned() for buffer in staging._buffers.values())
+    assert staging._upload.is_pinned()
+    assert landed._host.is_pinned()
     np.testing.assert_array_equal(target, numbers)

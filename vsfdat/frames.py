@@ -1,6 +1,7 @@
 """Planes of a frame to a tensor and back: strides, dtypes, pinned staging."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,7 +29,7 @@ class Staging:
     """Carry frames to one device and back, through host memory that is kept from frame to frame.
 
     A CUDA device copies from and to page-locked memory while the host does something else. Use from one thread only,
-    under the stream that the copies belong to.
+    under the stream that the copies belong to; only what has landed may be copied out by others.
 
     Args:
         device: Where the pictures are worked on.
@@ -37,7 +38,10 @@ class Staging:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._asynchronous = device.type == "cuda"
-        self._buffers: dict[str, Tensor] = {}
+        self._upload: Tensor | None = None
+        self._places: SimpleQueue[Tensor | None] = SimpleQueue()
+        for _ in range(2):  # one to land in, one to be copied out of
+            self._places.put(None)
 
     def upload(self, source: Sequence[Plane], levels: tuple[int, int] = (0, 1)) -> Tensor:
         """Copy a frame to the device.
@@ -50,43 +54,74 @@ class Staging:
         Returns:
             [C, H, W] fp32 in [0, 1], valid until the next upload.
         """
-        dtype = torch.from_numpy(np.empty(0, source[0].dtype)).dtype
-        host = self._buffer("upload", (len(source), *source[0].shape), dtype)
+        host = self._host((len(source), *source[0].shape), _torch_dtype(source[0].dtype))
         for plane, target in zip(source, host.numpy(), strict=True):
             np.copyto(target, plane)
         # Devices other than CUDA's may not know integers of 16 bits.
         sent = host.to(self._device, non_blocking=True) if self._asynchronous else host.float().to(self._device)
         return _normalised(sent.float(), *levels).clamp_(0, 1)
 
-    def download(self, picture: Tensor, target: Sequence[Plane]) -> None:
-        """Copy a picture from the device into a frame, and wait for it.
+    def download(self, picture: Tensor, dtype: np.dtype[Any]) -> "Landed":
+        """Copy a picture from the device, and wait for it.
 
         Args:
-            picture: [C, H, W] on the device, clamped to [0, 1] on the way.
-            target: One plane [H, W] a channel, float or half.
+            picture: [C, H, W] on the device, clamped to [0, 1] and made `dtype` there.
+            dtype: Float or half.
+
+        Returns:
+            The picture, to be copied into a frame soon: while two are not, the next on CUDA waits.
         """
-        dtype = torch.from_numpy(np.empty(0, target[0].dtype)).dtype
-        host = self._to_host(picture.clamp(0, 1).to(dtype))
-        for plane, source in zip(target, host.numpy(), strict=True):
-            np.copyto(plane, source)
-
-    def _to_host(self, picture: Tensor) -> Tensor:
+        made = picture.clamp(0, 1).to(_torch_dtype(dtype))
         if not self._asynchronous:
-            return picture.cpu()
-        host = self._buffer("download", tuple(picture.shape), picture.dtype)
-        host.copy_(picture, non_blocking=True)
-        # Blocking: sleeps instead of spinning on a core that the decoder needs.
-        done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
-        done.record()
-        done.synchronize()
-        return host
+            return Landed(made.cpu(), None)
+        host = self._places.get()
+        try:
+            if host is None or host.shape != made.shape or host.dtype != made.dtype:
+                host = torch.empty(made.shape, dtype=made.dtype, pin_memory=True)
+            host.copy_(made, non_blocking=True)
+            # Blocking: sleeps instead of spinning on a core that the decoder needs.
+            done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+            done.record()
+            done.synchronize()
+        except BaseException:
+            self._places.put(host)
+            raise
+        return Landed(host, self._places.put)
 
-    def _buffer(self, name: str, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        buffer = self._buffers.get(name)
-        if buffer is None or buffer.shape != shape or buffer.dtype != dtype:
-            buffer = torch.empty(shape, dtype=dtype, pin_memory=self._asynchronous)
-            self._buffers[name] = buffer
-        return buffer
+    def _host(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        if self._upload is None or self._upload.shape != shape or self._upload.dtype != dtype:
+            self._upload = torch.empty(shape, dtype=dtype, pin_memory=self._asynchronous)
+        return self._upload
+
+
+class Landed:
+    """A picture in host memory: whoever waited for it copies it out, and the slot goes on with the next meanwhile.
+
+    Args:
+        host: [C, H, W].
+        give_back: Takes it for another picture; None where each has its own.
+    """
+
+    def __init__(self, host: Tensor, give_back: Callable[[Tensor], None] | None) -> None:
+        self._host = host
+        self._give_back = give_back
+
+    def into(self, target: Sequence[Plane]) -> None:
+        """Copy the picture into a frame, once.
+
+        Args:
+            target: One plane [H, W] a channel, of the samples asked for.
+        """
+        try:
+            for plane, source in zip(target, self._host.numpy(), strict=True):
+                np.copyto(plane, source)
+        finally:
+            if self._give_back is not None:
+                self._give_back(self._host)
+
+
+def _torch_dtype(dtype: np.dtype[Any]) -> torch.dtype:
+    return torch.from_numpy(np.empty(0, dtype)).dtype
 
 
 def _normalised(samples: Tensor, black: int, white: int) -> Tensor:

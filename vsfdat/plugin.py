@@ -6,7 +6,9 @@ import logging
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 import vapoursynth as vs
 import vsutil
@@ -23,8 +25,8 @@ from .models import DEFAULT_MODEL, load_model
 from .notices import Once
 from .pipeline import Pipeline, Slot
 
-_Planes = Sequence[frames.Plane]
-_Levels = tuple[int, int]
+# From the planes of a frame, the samples that mean 0 and 1, and the samples wanted, to a picture.
+type _Pipeline = Pipeline[[Sequence[frames.Plane], tuple[int, int], np.dtype[Any]], frames.Landed]
 
 
 def upscale(
@@ -72,7 +74,7 @@ def upscale(
         _check_numbers(tile, overlap, num_streams)
         module = model if isinstance(model, FDAT) else load_model(model)
         target = color.network_format(clip, _channels(module))
-        slots: list[Slot[[_Planes, _Levels, _Planes], None]] = []
+        slots: list[Slot[..., frames.Landed]] = []
         for place in find_devices(device):
             make = _engines(
                 module, place, choose_precision(precision, place), engine, Room(tile, overlap, _grid(module))
@@ -149,19 +151,17 @@ def _engines(module: FDAT, device: torch.device, precision: Precision, kind: Kin
     return stack
 
 
-def _worker(engine: Engine) -> Callable[[_Planes, _Levels, _Planes], None]:
+def _worker(engine: Engine) -> Callable[..., frames.Landed]:
     """Make what a slot does with a frame: up to the device, through the network, and back."""
     staging = frames.Staging(engine.device)
 
-    def work(source: _Planes, levels: _Levels, target: _Planes) -> None:
-        staging.download(engine(staging.upload(source, levels)), target)
+    def work(source: Sequence[frames.Plane], levels: tuple[int, int], samples: np.dtype[Any]) -> frames.Landed:
+        return staging.download(engine(staging.upload(source, levels)), samples)
 
     return work
 
 
-def _wire(
-    clip: vs.VideoNode, target: vs.VideoFormat, scale: int, pipeline: Pipeline[[_Planes, _Levels, _Planes], None]
-) -> vs.VideoNode:
+def _wire(clip: vs.VideoNode, target: vs.VideoFormat, scale: int, pipeline: _Pipeline) -> vs.VideoNode:
     """Make the clip whose frames the pipeline makes.
 
     A ModifyFrame calls back for one frame at a time, so each frame gets its own; FrameEval lets them run side by side.
@@ -172,7 +172,8 @@ def _wire(
     def selector(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
         with _as_vs_error(f"frame {n}: "):
             frame = vs.core.create_video_frame(blank.format, blank.width, blank.height)
-            pipeline(frames.planes(f), color.levels(f), frames.planes(frame))
+            planes = frames.planes(frame)
+            pipeline(frames.planes(f), color.levels(f), planes[0].dtype).into(planes)
             color.describe_output(frame, f.props)
             return frame
 
@@ -180,7 +181,7 @@ def _wire(
     return blank.std.FrameEval(lambda n: blank.std.ModifyFrame(source, selector), clip_src=source)  # noqa: ARG005
 
 
-def _close_with_core(pipeline: Pipeline[[_Planes, _Levels, _Planes], None]) -> None:
+def _close_with_core(pipeline: _Pipeline) -> None:
     """Free threads and device memory before VapourSynth frees the script; a previewer's process lives on.
 
     Weakly, because a clip that its script drops should not wait for that.

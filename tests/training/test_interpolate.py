@@ -38,3 +38,9 @@ def test_spline36_is_vapoursynths(scale):
     wanted = through_vapoursynth(PICTURE, "Spline36", scale)
     result = classic_upscalers(scale)["spline36"](PICTURE)
     assert np.abs(result.astype(int) - wanted)[INNER, INNER].max() <= 1
+
+
+def test_at_1x_there_is_nothing_but_the_source():
+    ((name, upscale),) = classic_upscalers(1).items()
+    assert name == "source"
+    assert (upscale(PICTURE) == PICTURE).all()

@@ -58,6 +58,15 @@ def test_all_eight_orientations_come_up(data):
     assert len(seen) == 8
 
 
+def test_flat_patches_have_one_colour_at_both_sizes(data):
+    low, high = sampler_of(data, flat=1.0).batch(0)
+    assert (low == low[:, :1, :1]).all()
+    assert (high == low[:, :1, :1]).all()
+    assert len({patch[0, 0].tobytes() for patch in low}) == 4
+    pictures, _ = sampler_of(data, flat=0.25, batch=64).batch(1)
+    assert 4 < (pictures == pictures[:, :1, :1]).all(axis=(1, 2, 3)).sum() < 32
+
+
 def test_a_style_without_pictures(data):
     with pytest.raises(TrainingError, match="the recipe asks for pictures of style 'comic', and there are none"):
         sampler_of(data, styles={"comic": 1.0})

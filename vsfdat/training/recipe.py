@@ -46,6 +46,8 @@ class SamplingFacts:
         styles: Share of each style, by the crop's file name up to the first underscore; empty draws uniformly.
         detail: How strongly crops are preferred that bicubic upscaling fails on; 0 is not at all.
         tries: Places looked at in a crop; the one that bicubic upscaling fails on most becomes the patch.
+        flat: Share of patches of one random colour. Heads that make several pixels of one have to learn to make the
+            same of them, and pictures with detail do not insist on it in bright, pure colours.
     """
 
     patch: int = 48
@@ -53,9 +55,11 @@ class SamplingFacts:
     styles: Mapping[str, float] = field(default_factory=dict)
     detail: float = 0.0
     tries: int = 1
+    flat: float = 0.0
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "patch", "batch", "tries")
+        _at_least(self, 0, "flat")
 
 
 @dataclass(frozen=True, kw_only=True)

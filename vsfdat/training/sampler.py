@@ -72,6 +72,8 @@ class PatchSampler:
         return np.stack([low for low, _ in pairs]), np.stack([high for _, high in pairs])
 
     def _pair(self, draw: np.random.Generator) -> tuple[Picture, Picture]:
+        if self._facts.flat and draw.random() < self._facts.flat:
+            return self._flat_pair(draw)
         crop = int(draw.choice(len(self._shares), p=self._shares))
         low = self._crops.low[draw.choice(self._kernels, p=self._kernel_shares)][crop]
         high, scale, side = self._crops.high[crop], self._crops.scale, self._facts.patch
@@ -80,6 +82,12 @@ class PatchSampler:
         low = _turned(low[y : y + side, x : x + side], turns, mirror)
         high = _turned(high[y * scale : (y + side) * scale, x * scale : (x + side) * scale], turns, mirror)
         return degrade(low, self._recipe.degrade, draw), high
+
+    def _flat_pair(self, draw: np.random.Generator) -> tuple[Picture, Picture]:
+        colour = _random_colour(draw)
+        side = self._facts.patch
+        low, high = (np.full((length, length, 3), colour, np.uint8) for length in (side, side * self._crops.scale))
+        return low, high
 
     def _place(self, crop: int, shape: tuple[int, ...], draw: np.random.Generator) -> tuple[int, int]:
         """The most detailed of a few random places."""
@@ -90,6 +98,12 @@ class PatchSampler:
     def _detail(self, crop: int, y: int, x: int) -> float:
         y, x, side = y // DETAIL_CELL, x // DETAIL_CELL, max(1, self._facts.patch // DETAIL_CELL)
         return float(self._crops.detail[crop, y : y + side, x : x + side].mean())
+
+
+def _random_colour(draw: np.random.Generator) -> Picture:
+    """Draw a colour, each channel as often at its end of the range as in between: there the pure colours are."""
+    colour: Picture = draw.integers(-128, 384, 3).clip(0, 255).astype(np.uint8)
+    return colour
 
 
 def _turned(patch: Picture, turns: int, mirror: bool) -> Picture:

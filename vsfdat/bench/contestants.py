@@ -82,7 +82,6 @@ def openvino(task: Task) -> Run:
 
     Its build gives each frame one core, whatever it is asked for, so it gets as many frames at once as there are cores.
     """
-    hint = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}[task.precision]
     _need_cpu(task)
     import vapoursynth as vs
 
@@ -92,9 +91,8 @@ def openvino(task: Task) -> Run:
     source = vs.core.std.BlankClip(format=vs.RGBS, width=task.width, height=task.height, length=1 << 20, keep=True)
     shown: list[Tensor] = []
     clip = source.std.ModifyFrame(source, functools.partial(_show, shown))
-    upscaled = vs.core.ov.Model(
-        [clip], str(path), device="CPU", num_streams=cores, config=lambda: {"INFERENCE_PRECISION_HINT": hint}
-    )
+    hints = {"INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}[task.precision]}
+    upscaled = vs.core.ov.Model([clip], str(path), device="CPU", num_streams=cores, config=lambda: hints)
     numbers = iter(range(1 << 20))
 
     def run(frame: Tensor) -> Tensor:
@@ -166,6 +164,7 @@ def _export(task: Task) -> Path:
     if not path.exists():
         module = _spandrels(Task(task.network, task.width, task.height, "fp32", torch.device("cpu"), task.folder))
         example = torch.zeros(1, 3, task.height, task.width)
+        module.requires_grad_(False)  # or tracing would keep every map of the frame for a backward pass
         torch.onnx.export(module, (example,), str(path), dynamo=False, opset_version=17, input_names=["input"])
     return path
 

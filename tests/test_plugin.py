@@ -35,7 +35,7 @@ def engines(monkeypatch: pytest.MonkeyPatch):
     """Let a test say which engine stands in for the network, by precision where it matters."""
 
     def install(make) -> None:
-        monkeypatch.setattr(plugin, "build", lambda module, *, device, precision, kind: lambda: make(precision))
+        monkeypatch.setattr(plugin, "build", lambda module, *, precision, **_: lambda: make(precision))
 
     return install
 
@@ -292,7 +292,7 @@ def test_threads_of_the_host_do_not_run_the_network(engines, threads_of_vapoursy
     assert all("_serve" in name for name in names)
 
 
-def test_on_cuda_a_slot_replays_a_graph_and_the_fp32_retry_does_not(engines, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_cuda_a_slot_replays_a_graph_and_the_fp32_retry_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     recorded = []
 
     class OnCuda(Enlarger):
@@ -307,11 +307,11 @@ def test_on_cuda_a_slot_replays_a_graph_and_the_fp32_retry_does_not(engines, mon
     monkeypatch.setattr(graphs, "record", record)
     monkeypatch.setattr(graphs, "give_back", lambda device: None)
     made = {"fp16": OnCuda(device=torch.device("cuda:0")), "fp32": OnCuda(device=torch.device("cuda:0"))}
-    engines(lambda precision: made[precision])
-    slot = plugin._engines(TINY, torch.device("cuda:0"), "fp16", "exact", Room(None, 16, 8))()
+    make_slot = plugin._engines(lambda precision: lambda: made[precision], "fp16", Room(None, 16, 8))
+    slot = make_slot()
     assert slot(torch.ones(3, 4, 4)).isfinite().all()
     assert recorded == [made["fp16"]]
-    slot = plugin._engines(TINY, torch.device("cuda:0"), "fp16", "exact", Room(None, 16, 8))()
+    slot = make_slot()
     assert (slot(torch.zeros(3, 4, 4)) == 0).all()  # 0 / 0 came from the graph
     assert recorded == [made["fp16"]] * 2
 
@@ -416,6 +416,10 @@ def clip_of(**arguments: object) -> vs.VideoNode:
 
 PLAIN: dict[str, object] = {}
 BAD = [
+    (
+        {"compile": True, "engine": "exact"},
+        'compile must be False with engine="exact", whose kernels are compiled already',
+    ),
     ({"num_streams": 0}, "num_streams must be at least 1, passed 0"),
     ({"num_streams": -2}, "num_streams must be at least 1, passed -2"),
     ({"num_streams": 1.5}, "num_streams must be at least 1, passed 1.5"),
@@ -430,7 +434,8 @@ BAD = [
     ({"device": "gpu"}, "device must be one of auto, cpu, passed 'gpu'"),
     ({"device": "cuda:1"}, "device 'cuda:1' is not here, use one of auto, cpu"),
     ({"device": []}, "device must be a name or a list of names, passed []"),
-    ({"model": "fdat-huge"}, "model must be one of fdat-tiny-2x, or the path of a checkpoint file, passed 'fdat-huge'"),
+    ({"model": "fdat-huge"},
+     "model must be one of fdat-tiny-2x, fdat-tiny-2x-fast, or the path of a checkpoint file, passed 'fdat-huge'"),
     ({"model": "missing.pth"}, "model file not found: missing.pth"),
     ({"model": tiny_fdat(num_out_ch=1)},
      "model must have 1 or 3 channels, as many out as in, passed one of 3 in and 1 out"),

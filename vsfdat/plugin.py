@@ -39,6 +39,7 @@ def upscale(
     overlap: int = 16,
     num_streams: int | None = None,
     engine: Kind = "exact",
+    compile: bool = False,
 ) -> vs.VideoNode:
     """Upscale a clip with FDAT.
 
@@ -60,6 +61,8 @@ def upscale(
             cores).
         engine: "exact" gives the whole frame's picture in strips, fast and in little memory; "reference" runs the plain
             network, to compare with.
+        compile: Whether torch.compile builds the plain network of `engine="reference"`, which takes a minute or more at
+            the first frame. The exact engine's kernels are compiled in any case.
 
     Returns:
         RGBH where `clip` is RGBH, else RGBS (or GRAYH and GRAYS, from a gray clip and a network of one channel),
@@ -76,10 +79,9 @@ def upscale(
         target = color.network_format(clip, _channels(module))
         slots: list[Slot[..., frames.Landed]] = []
         for place in find_devices(device):
-            make = _engines(
-                module, place, choose_precision(precision, place), engine, Room(tile, overlap, _grid(module))
-            )
-            slots += [Slot(_worker(make()), place) for _ in range(num_streams or _default_streams(place))]
+            prepare = functools.partial(build, module, device=place, kind=engine, compile=compile)
+            make = _engines(prepare, choose_precision(precision, place), Room(tile, overlap, _grid(module)))
+            slots += [Slot(_worker(module, make()), place) for _ in range(num_streams or _default_streams(place))]
         return _wire(clip, target, module.config.scale, Pipeline(slots))
 
 
@@ -136,23 +138,23 @@ def _default_streams(device: torch.device) -> int:
     return 2 if device.type == "cuda" else 1
 
 
-def _engines(module: FDAT, device: torch.device, precision: Precision, kind: Kind, room: Room) -> EngineFactory:
+def _engines(prepare: Callable[..., EngineFactory], precision: Precision, room: Room) -> EngineFactory:
     """Stack up what a slot runs: the network as a graph, tiles where memory is short, fp32 where fp16 fails."""
     once = Once(logging.getLogger(__name__))
-    make = build(module, device=device, precision=precision, kind=kind)
-    build_full = functools.cache(lambda: build(module, device=device, precision="fp32", kind=kind))
+    make = prepare(precision=precision)
+    prepare_full = functools.cache(lambda: prepare(precision="fp32"))
 
     def stack() -> Engine:
         # Without a graph: frames that need it are few, and the memory of a second one is not.
-        full = None if precision == "fp32" else lambda: Fitting(build_full()(), room)
-        guarded = Guarded(Fitting(Graphed(make(), once), room), full, once)
-        return PerPlane(guarded) if module.config.num_in_ch == 1 else guarded
+        full = None if precision == "fp32" else lambda: Fitting(prepare_full()(), room)
+        return Guarded(Fitting(Graphed(make(), once), room), full, once)
 
     return stack
 
 
-def _worker(engine: Engine) -> Callable[..., frames.Landed]:
+def _worker(module: FDAT, engine: Engine) -> Callable[..., frames.Landed]:
     """Make what a slot does with a frame: up to the device, through the network, and back."""
+    engine = PerPlane(engine) if module.config.num_in_ch == 1 else engine
     staging = frames.Staging(engine.device)
 
     def work(source: Sequence[frames.Plane], levels: tuple[int, int], samples: np.dtype[Any]) -> frames.Landed:

@@ -41,6 +41,15 @@ def test_building_leaves_the_module_alone_and_slots_share_weights(tiny: FDAT) ->
     assert first.module is second.module
 
 
+def test_the_reference_can_be_compiled(tiny: FDAT, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda module, **_: lambda frame: 2 * module(frame))
+    frame = torch.rand(3, 13, 21)
+    plain, compiled = (
+        build(tiny, device=CPU, precision="fp32", kind="reference", compile=choice)()(frame) for choice in (False, True)
+    )
+    torch.testing.assert_close(compiled, 2 * plain, rtol=0, atol=0)
+
+
 def test_an_unknown_kind_is_named(tiny: FDAT) -> None:
     with pytest.raises(ValueError, match=r"^engine must be one of .*, passed 'quick'$"):
         build(tiny, device=CPU, precision="fp32", kind="quick")

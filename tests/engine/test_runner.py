@@ -217,6 +217,17 @@ def test_out_of_memory_makes_strips_smaller(caplog: pytest.LogCaptureFixture) ->
     assert engine._plan == Plan(16)
 
 
+def test_a_frame_of_another_size_gets_a_plan_of_its_own() -> None:
+    """As tiles do, once the whole frame did not fit even with its maps in host memory."""
+    ops = _Cramped(4)
+    engine = build(random_network(SMALL), Plan(16), Backend("cramped", ops, cuts_itself=False))
+    with pytest.raises(torch.OutOfMemoryError):
+        engine(torch.rand(3, 64, 32))
+    ops.limit = 16
+    engine(torch.rand(3, 32, 32))
+    assert engine._plan == Plan(16)
+
+
 def test_a_failed_attempt_leaves_nothing_behind_before_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     ops, step_down, checked = _Cramped(16), planning.smaller, []
 

@@ -42,7 +42,9 @@ class Engine(Protocol):
 EngineFactory = Callable[[], Engine]
 
 
-def build(module: FDAT, *, device: torch.device, precision: Precision, kind: Kind = "exact") -> EngineFactory:
+def build(
+    module: FDAT, *, device: torch.device, precision: Precision, kind: Kind = "exact", compile: bool = False
+) -> EngineFactory:
     """Prepare a network for a device.
 
     Args:
@@ -50,17 +52,21 @@ def build(module: FDAT, *, device: torch.device, precision: Precision, kind: Kin
         device: Where it will run.
         precision: What it computes in; frames are fp32 on both sides all the same.
         kind: "exact" for the whole frame's picture in strips, on folded weights; "reference" for the plain module.
+        compile: Whether the plain module goes through torch.compile, which takes a minute or more at the first frame.
 
     Returns:
         A factory to call once a slot.
 
     Raises:
-        ValueError: There is no such kind.
+        ValueError: There is no such kind, or nothing to compile in it.
     """
     if kind not in KINDS:
         raise ValueError(f"engine must be one of {', '.join(KINDS)}, passed {kind!r}")
-    prepare: Callable[..., EngineFactory] = runner.build if kind == "exact" else reference.build
-    make = prepare(module, device, DTYPES[precision])
+    if kind == "exact" and compile:
+        raise ValueError('compile must be False with engine="exact", whose kernels are compiled already')
+    dtype = DTYPES[precision]
+    make: EngineFactory
+    make = runner.build(module, device, dtype) if kind == "exact" else reference.build(module, device, dtype, compile)
     if device.type == "cuda":
         # The slots run on streams of their own, which do not wait for the one that lays out the weights.
         torch.cuda.current_stream(device).synchronize()

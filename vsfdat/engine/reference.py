@@ -16,27 +16,33 @@ class ReferenceEngine:
 
     Args:
         module: In eval mode, on `device`, its parameters of `dtype`.
+        scale: Output size over input size, per axis.
         device: Where pictures come from and go to.
         dtype: What the network computes in.
     """
 
-    module: FDAT
+    module: Callable[[Tensor], Tensor]
+    scale: int
     device: torch.device
     dtype: torch.dtype
-
-    @property
-    def scale(self) -> int:
-        """Output size over input size, per axis."""
-        return self.module.config.scale
 
     def __call__(self, frame: Tensor) -> Tensor:
         """[C_in, H, W] fp32 in [0, 1] -> [C_out, H·scale, W·scale] fp32, not clamped."""
         with torch.inference_mode():
-            picture: Tensor = self.module(frame[None].to(self.dtype))
-            return picture[0].float()
+            return self.module(frame[None].to(self.dtype))[0].float()
 
 
-def build(module: FDAT, device: torch.device, dtype: torch.dtype) -> Callable[[], ReferenceEngine]:
-    """Copy a network to a device, once for all of the engines that the result gives."""
+def build(
+    module: FDAT, device: torch.device, dtype: torch.dtype, compile: bool = False
+) -> Callable[[], ReferenceEngine]:
+    """Copy a network to a device, once for all of the engines that the result gives.
+
+    Args:
+        module: The network; it is not changed.
+        device: Where it will run.
+        dtype: What it computes in.
+        compile: Whether torch.compile builds it, when it meets its first frame.
+    """
     shared = copy.deepcopy(module).eval().requires_grad_(False).to(device, dtype)
-    return lambda: ReferenceEngine(shared, device, dtype)
+    run: Callable[[Tensor], Tensor] = torch.compile(shared, dynamic=False) if compile else shared
+    return lambda: ReferenceEngine(run, module.config.scale, device, dtype)

@@ -74,14 +74,16 @@ class ExactEngine:
 
     Args:
         network: The weights, shared.
-        plan: How to cut; None to choose from the first frame's size and the free memory.
+        plan: How to cut; None to choose from a frame's size and the free memory, anew where the size changes.
         once: Shared by the slots of a clip, so that the log says things once.
     """
 
     def __init__(self, network: Network, plan: planning.Plan | None, once: Once) -> None:
         self._network = network
-        self._plan = plan
+        self._given = plan
         self._once = once
+        self._size: torch.Size | None = None
+        self._plan: planning.Plan | None = None
         self._maps: list[Tensor] = []
 
     @property
@@ -100,16 +102,19 @@ class ExactEngine:
         Raises:
             torch.OutOfMemoryError: The frame does not fit in the smallest strips, with its maps in host memory.
         """
-        if self._plan is None:
-            self._plan = self._choose_plan(frame)
-        while True:
+        if self._size != frame.shape:
+            self._maps = []  # before the free memory is looked at
+            self._size, self._plan = frame.shape, self._given or self._choose_plan(frame)
+        while self._plan is not None:
             try:
                 with torch.inference_mode():
                     return self._run(frame, self._plan)
             except torch.OutOfMemoryError as error:
                 # Its traceback holds the tensors of the attempt, which are to be gone before the next.
                 failure = error.with_traceback(None)
-            self._plan = self._step_down(self._plan, failure)
+            self._plan = self._step_down(self._plan)
+        self._size = None  # the next frame may find more room
+        raise failure
 
     @property
     def repeats_itself(self) -> bool:
@@ -128,11 +133,6 @@ class ExactEngine:
         with torch.inference_mode():
             return self._run(frame, self._plan)
 
-    def forget(self) -> None:
-        """Give the maps and the plan back, as for a clip of another size."""
-        self._maps = []
-        self._plan = None
-
     def _choose_plan(self, frame: Tensor) -> planning.Plan:
         network = self._network
         demand = planning.Demand(network.config, frame.shape[1], frame.shape[2], network.dtype.itemsize)
@@ -143,19 +143,17 @@ class ExactEngine:
         _log.info("%s takes about %d MiB a slot", plan, demand.device_bytes(plan) >> 20)
         return plan
 
-    def _step_down(self, plan: planning.Plan, failure: torch.OutOfMemoryError) -> planning.Plan:
-        """Give all memory back and choose a smaller plan, or raise the failure where there is none."""
+    def _step_down(self, plan: planning.Plan) -> planning.Plan | None:
+        """Give all memory back and choose a smaller plan; None where there is none."""
         self._maps = []
         if self.device.type != "cpu":
             torch.accelerator.empty_cache()
         lower = planning.smaller(plan, self._network.config.window_size)
-        if lower is None:
-            raise failure
-        if lower.host_maps:
+        if lower is not None and lower.host_maps:
             self._once.warning(
                 "The device is out of memory in the smallest strips; its feature maps go to host memory."
             )
-        else:
+        elif lower is not None:
             self._once.warning("The device is out of memory; going on in smaller strips.")
         return lower
 
@@ -205,11 +203,10 @@ class ExactEngine:
         return pixels.to(self._network.dtype).contiguous()
 
     def _workspace(self, height: int, width: int, plan: planning.Plan) -> list[Tensor]:
-        """Give the slot's maps, allocated anew only where the frame's size has changed."""
+        """Give the slot's maps, allocated at a size's first frame and kept."""
         network = self._network
-        shape = torch.Size((height, width, network.config.embed_dim))
-        if not self._maps or self._maps[0].shape != shape:
-            self._maps = []
+        shape = (height, width, network.config.embed_dim)
+        if not self._maps:
             device = "cpu" if plan.host_maps else network.device
             pinned = plan.host_maps and network.device.type == "cuda"
             count = planning.map_count(network.config)

@@ -131,7 +131,7 @@ def engine_pictures(
     height, width = frame.shape[1:]
     scales = {head: scale_of(head, network.config) for head in upsamplers}
     pictures = {head: torch.full((3, height * scale, width * scale), torch.nan) for head, scale in scales.items()}
-    heads = AllHeads({head: Head(up, CPU, dtype, backend.ops) for head, up in upsamplers.items()}, pictures)
+    heads = AllHeads({head: Head(up, CPU, dtype, backend) for head, up in upsamplers.items()}, pictures)
     folded = replace(fold_network(network, CPU, dtype, backend), head=heads)
     ExactEngine(folded, plan, Once(logging.getLogger(__name__)))(frame)
     return pictures

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 
 from vsfdat.arch import FDATConfig
 
+# The head's strips are at least this tall: each computes a few of its neighbours' rows again.
+HEAD_ROWS = 32
 # Strips of about this many pixels keep a block's intermediate results in a processor's cache.
 _CACHED_PIXELS = 4096
 
@@ -54,15 +56,24 @@ class Demand:
         return self.feature_rows * self.feature_columns * self.config.embed_dim * self.itemsize
 
     def strip_bytes(self, rows: int) -> int:
-        """The intermediate results of one strip: the larger of a spatial block's and the head's."""
+        """The intermediate results of one strip: the larger of a block's and the head's."""
         config = self.config
-        pixels = min(rows + 2, self.feature_rows) * self.feature_columns
         # The norm, q, k, v and their windowed copy, the branch, the result; attention's weights, raw and softmaxed.
         attention = 11 * config.embed_dim + 2 * config.num_heads * config.window_size**2
         feed_forward = 2 * config.embed_dim + 3 * config.ffn_dim
-        # The head's widest layer is at most its last but one resolution at mid_dim, in and out.
-        head = 2 * config.mid_dim * config.head_scale**2 if config.upsampler_type != "transpose+conv" else 0
-        return pixels * max(attention, feed_forward, head) * self.itemsize
+        block = self._pixels(rows + 2) * max(attention, feed_forward)
+        return max(block, self._pixels(max(rows, HEAD_ROWS) + 4) * self._head_features) * self.itemsize
+
+    @property
+    def _head_features(self) -> int:
+        """What the head's widest layers hold at once for a pixel of the feature map."""
+        config = self.config
+        if config.upsampler_type != "transpose+conv":
+            return 2 * config.mid_dim * config.head_scale**2  # at most its last but one resolution, in and out
+        return 12 * config.embed_dim if config.head_scale == 4 else 0  # a doubled map thrice: made, shuffled, GELU'd
+
+    def _pixels(self, rows: int) -> int:
+        return min(rows, self.feature_rows) * self.feature_columns
 
     def device_bytes(self, plan: Plan) -> int:
         """All that is on the device at the peak, weights aside."""

@@ -60,7 +60,7 @@ def fold_network(module: FDAT, device: torch.device, dtype: torch.dtype, backend
             for i in range(module.config.num_groups)
         ],
         after=pack("conv_after"),
-        head=Head(module.upsampler, device, dtype, backend.ops),
+        head=Head(module.upsampler, device, dtype, backend),
     )
 
 
@@ -170,7 +170,7 @@ class ExactEngine:
         features = self._features(ops, pixels, strips, self._workspace(height, pixels.shape[1], plan))
         scale = network.config.scale
         picture = frame.new_empty(network.config.num_out_ch, frame.shape[1] * scale, frame.shape[2] * scale)
-        network.head(ops, features, picture, strips, plan.rows)
+        network.head(ops, features, picture, strips, max(plan.rows, planning.HEAD_ROWS))
         return picture
 
     def _features(self, ops: Ops, pixels: Tensor, strips: Sequence[Rows], free: list[Tensor]) -> Tensor:

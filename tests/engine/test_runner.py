@@ -93,8 +93,9 @@ def test_the_default_model_at_a_larger_size() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("backend", [REFERENCE, None], ids=["torch", "best"])
-def test_low_precision(dtype: torch.dtype, backend: Backend | None) -> None:
-    network = load_model()
+@pytest.mark.parametrize("model", ["fdat-tiny-2x", "fdat-tiny-2x-fast"])
+def test_low_precision(dtype: torch.dtype, backend: Backend | None, model: str) -> None:
+    network = load_model(model)
     frame = torch.rand(3, 37, 51)
     truth = Truth(network, frame, dtype)
     for rows in (8, ALL_ROWS):

@@ -9,7 +9,7 @@ import numpy as np
 
 from vsfdat.errors import TrainingError
 
-from .crops import SUFFIXES, decode
+from .crops import SUFFIXES, centre, decode
 from .downscale import Picture
 
 VIDEO_SUFFIXES = (".mkv", ".mp4", ".webm", ".mov", ".avi", ".mpg", ".vob")
@@ -84,7 +84,7 @@ def read_frames(video: Path, count: int, skip: int = 0, crop: tuple[int, int] | 
         frames = [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in wanted]
     if len(frames) < 2:
         raise TrainingError(f"{video} has no two frames after the first {skip}")
-    return frames if crop is None else [_centre(frame, *crop) for frame in frames]
+    return frames if crop is None else [centre(frame, *crop) for frame in frames]
 
 
 def _sources(folder: Path) -> list[Path]:
@@ -96,11 +96,6 @@ def _panned(picture: Picture) -> list[Picture]:
     """Move a window of the picture's centre, by whole pixels, so that no frame is less sharp than the picture."""
     down, right = _PAN
     travel = (down * (LENGTH - 1), right * (LENGTH - 1))
-    ground = _centre(picture, SIZE[0] + travel[0], SIZE[1] + travel[1])
+    ground = centre(picture, SIZE[0] + travel[0], SIZE[1] + travel[1])
     rows, columns = ground.shape[0] - travel[0], ground.shape[1] - travel[1]
     return [ground[down * n : down * n + rows, right * n : right * n + columns] for n in range(LENGTH)]
-
-
-def _centre(picture: Picture, rows: int, columns: int) -> Picture:
-    top, left = max(0, picture.shape[0] - rows) // 2, max(0, picture.shape[1] - columns) // 2
-    return picture[top : top + rows, left : left + columns]

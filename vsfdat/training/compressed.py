@@ -53,20 +53,28 @@ def compressed_table(
     yield f"| Compressed, {scale}x, {measures} | " + " | ".join(upscalers) + " |"
     yield "|---" * (len(upscalers) + 1) + "|"
     for folder in clip_folders(data):
-        clips = list(read_clips(folder, multiple=2 * scale))
+        clips = [(clip.frames[-1], _made_small(clip, scale)) for clip in read_clips(folder, multiple=2 * scale)]
         for rate in RATES:
-            scores = [_scores(clip, rate, upscalers, scale, perceptual) for clip in clips]
+            scores = [_scores(original, small, rate, upscalers, scale, perceptual) for original, small in clips]
             means = np.mean(scores, axis=0)  # [upscalers, measures]
             yield f"| {folder.name}, {rate.label} | " + " | ".join(_cell(*mean) for mean in means) + " |"
 
 
+def _made_small(clip: Clip, scale: int) -> list[Picture]:
+    return [downscale(frame, scale, "bicubic") for frame in clip.frames]
+
+
 def _scores(
-    clip: Clip, rate: Rate, upscalers: Mapping[str, Upscaler], scale: int, perceptual: Distance | None
+    original: Picture,
+    small: list[Picture],
+    rate: Rate,
+    upscalers: Mapping[str, Upscaler],
+    scale: int,
+    perceptual: Distance | None,
 ) -> list[list[float]]:
-    """Measure every upscaler on the clip's last frame, which the codec made from others: [upscalers][measures]."""
-    small = [downscale(frame, scale, "bicubic") for frame in clip.frames]
+    """Measure every upscaler on a clip's last frame, which the codec made from others: [upscalers][measures]."""
     compressed = through_video(small, rate.codec, rate.strength, carefully=True)[-1]
-    return [_measure(upscale(compressed), clip.frames[-1], scale, perceptual) for upscale in upscalers.values()]
+    return [_measure(upscale(compressed), original, scale, perceptual) for upscale in upscalers.values()]
 
 
 def _measure(result: Picture, original: Picture, border: int, perceptual: Distance | None) -> list[float]:

@@ -54,6 +54,12 @@ class Crops:
         return digest.hexdigest()
 
 
+def centre(picture: Picture, rows: int, columns: int) -> Picture:
+    """Crop a picture to the middle, where it is larger than so many rows and columns: a view."""
+    top, left = max(0, picture.shape[0] - rows) // 2, max(0, picture.shape[1] - columns) // 2
+    return picture[top : top + rows, left : left + columns]
+
+
 def list_pictures(folder: Path) -> list[Path]:
     """List a folder's pictures by name.
 

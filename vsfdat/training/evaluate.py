@@ -11,7 +11,7 @@ from torch import Tensor
 from vsfdat.arch import FDAT
 from vsfdat.errors import TrainingError
 
-from .crops import SUFFIXES, decode, list_pictures
+from .crops import SUFFIXES, centre, decode, list_pictures
 from .downscale import Picture, downscale
 from .interpolate import Upscaler
 from .metrics import luma, psnr, ssim
@@ -65,14 +65,9 @@ def originals(folder: Path, scale: int) -> Iterator[tuple[str, Picture]]:
     for file in list_pictures(folder):
         picture = decode(file.read_bytes())
         rows, columns = CROP if picture.shape[0] * picture.shape[1] > LARGEST else picture.shape[:2]
-        yield file.name, _centre(picture, rows, columns, scale)
-
-
-def _centre(picture: Picture, rows: int, columns: int, scale: int) -> Picture:
-    height, width = picture.shape[:2]
-    top, left = max(0, height - rows) // 2, max(0, width - columns) // 2
-    rows, columns = min(rows, height) // scale * scale, min(columns, width) // scale * scale
-    return picture[top : top + rows, left : left + columns]
+        cropped = centre(picture, rows, columns)
+        rows, columns = (length // scale * scale for length in cropped.shape[:2])
+        yield file.name, cropped[:rows, :columns]
 
 
 def plain(network: FDAT, device: torch.device) -> Run:

@@ -70,7 +70,8 @@ class Demand:
         config = self.config
         if config.upsampler_type != "transpose+conv":
             return 2 * config.mid_dim * config.head_scale**2  # at most its last but one resolution, in and out
-        return 12 * config.embed_dim if config.head_scale == 4 else 0  # a doubled map thrice: made, shuffled, GELU'd
+        # A doubled map four times: made, brought into another order, GELU'd, and the library's copy.
+        return 16 * config.embed_dim if config.head_scale == 4 else 0
 
     def _pixels(self, rows: int) -> int:
         return min(rows, self.feature_rows) * self.feature_columns

@@ -19,10 +19,11 @@ _VERSIONS = ("vsfdat", "torch", "vapoursynth", "spandrel", "vapoursynth-mlrt-ov"
 def to_table(settings: Settings, results: Sequence[Result], facts: dict[str, Any]) -> str:
     """Lay the figures and the facts that `to_json` gave out for a terminal, each contestant beside ours."""
     ours = next((result.median for result in results if result.name == "ours" and result.seconds), None)
+    timed = f"medians of {settings.frames} interleaved frames" if settings.frames else "memory alone"
     header = f"{'engine':12} {'ms':>8} {'fps':>7} {'GFLOP/s':>8} {'peak MiB':>9} {'largest diff':>12}  against ours"
     lines = [
         f"{facts['model']} {settings.width}x{settings.height} {facts['precision']} on {facts['device']}, "
-        f"{facts['threads']} threads, medians of {settings.frames} interleaved frames",
+        f"{facts['threads']} threads, {timed}",
         header,
     ]
     for result, row in zip(results, facts["results"], strict=True):

@@ -11,7 +11,7 @@ from .degrade import through_video
 from .downscale import Picture, downscale
 from .interpolate import Upscaler
 from .metrics import luma, psnr, ssim
-from .perceptual import Distance
+from .perceptual import Lpips, picture_distance
 
 
 @dataclass(frozen=True)
@@ -35,27 +35,25 @@ RATES = (
 )
 
 
-def compressed_table(
-    upscalers: Mapping[str, Upscaler], data: Path, scale: int, perceptual: Distance | None
-) -> Iterator[str]:
+def compressed_table(upscalers: Mapping[str, Upscaler], data: Path, scale: int, lpips: Lpips | None) -> Iterator[str]:
     """Score upscalers on clips that were downscaled by an antialiased bicubic and compressed at each rate.
 
     Args:
         upscalers: What to measure, by the name to show.
         data: A folder of videos or pictures, or of such folders, or one file.
         scale: Scale of all upscalers.
-        perceptual: A perceptual distance to show as well.
+        lpips: A perceptual distance to show as well.
 
     Yields:
         The lines of a Markdown table, each as soon as it is known: a row a folder and rate, a column an upscaler.
     """
-    measures = "PSNR / SSIM / LPIPS" if perceptual else "PSNR / SSIM"
+    measures = "PSNR / SSIM / LPIPS" if lpips else "PSNR / SSIM"
     yield f"| Compressed, {scale}x, {measures} | " + " | ".join(upscalers) + " |"
     yield "|---" * (len(upscalers) + 1) + "|"
     for folder in clip_folders(data):
         clips = [(clip.frames[-1], _made_small(clip, scale)) for clip in read_clips(folder, multiple=2 * scale)]
         for rate in RATES:
-            scores = [_scores(original, small, rate, upscalers, scale, perceptual) for original, small in clips]
+            scores = [_scores(original, small, rate, upscalers, scale, lpips) for original, small in clips]
             means = np.mean(scores, axis=0)  # [upscalers, measures]
             yield f"| {folder.name}, {rate.label} | " + " | ".join(_cell(*mean) for mean in means) + " |"
 
@@ -70,17 +68,17 @@ def _scores(
     rate: Rate,
     upscalers: Mapping[str, Upscaler],
     scale: int,
-    perceptual: Distance | None,
+    lpips: Lpips | None,
 ) -> list[list[float]]:
     """Measure every upscaler on a clip's last frame, which the codec made from others: [upscalers][measures]."""
     compressed = through_video(small, rate.codec, rate.strength, carefully=True)[-1]
-    return [_measure(upscale(compressed), original, scale, perceptual) for upscale in upscalers.values()]
+    return [_measure(upscale(compressed), original, scale, lpips) for upscale in upscalers.values()]
 
 
-def _measure(result: Picture, original: Picture, border: int, perceptual: Distance | None) -> list[float]:
+def _measure(result: Picture, original: Picture, border: int, lpips: Lpips | None) -> list[float]:
     lumas = luma(result), luma(original)
     measures = [psnr(*lumas, border), ssim(*lumas, border)]
-    return [*measures, perceptual(result, original)] if perceptual else measures
+    return [*measures, picture_distance(lpips, result, original)] if lpips else measures
 
 
 def _cell(psnr: float, ssim: float, distance: float | None = None) -> str:

@@ -137,9 +137,14 @@ class LossFacts:
 
     Args:
         frequency: Weight of the L1 of the two-dimensional spectrum, beside 1 for the L1 of the picture.
+        perceptual: Weight of LPIPS; keeps a network that takes artefacts away from taking texture with them.
     """
 
     frequency: float = 0.002
+    perceptual: float = 0.0
+
+    def __post_init__(self) -> None:
+        _at_least(self, 0, "frequency", "perceptual")
 
 
 @dataclass(frozen=True, kw_only=True)

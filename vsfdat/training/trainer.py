@@ -13,7 +13,7 @@ from vsfdat.arch import FDAT, PRESETS, FDATConfig
 from vsfdat.errors import TrainingError
 
 from .downscale import Picture
-from .losses import l1_with_frequency
+from .losses import build_loss
 from .optimizer import Average, build_optimizers, lr_factor, set_lr
 from .recipe import Recipe
 from .sampler import PatchSampler
@@ -53,7 +53,7 @@ class Trainer:
 
     Raises:
         TrainingError: Several workers and dropout, whose draws the threads would take in any order; or a batch that
-            the workers cannot share evenly.
+            the workers cannot share evenly; or a perceptual loss whose weights are not installed.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class Trainer:
         self._parameters = list(self.module.parameters())
         self._optimizers = build_optimizers(self.module, recipe.optimizer)
         self._network = torch.compile(self.module) if recipe.run.compile else self.module
+        self._loss = build_loss(recipe.loss, device)
         self._pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
 
     @property
@@ -162,7 +163,7 @@ class Trainer:
     def _gradients(self, low: Tensor, high: Tensor) -> tuple[float, tuple[Tensor, ...]]:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.run.precision == "bf16"):
             prediction = self._network(low / 255)
-        loss = l1_with_frequency(prediction.float(), high / 255, self.recipe.loss.frequency)
+        loss = self._loss(prediction.float(), high / 255)
         # The gates that a block does not use get no gradient, but every optimiser step should see the same tensors.
         return loss.item(), torch.autograd.grad(loss, self._parameters, materialize_grads=True)
 

@@ -79,8 +79,15 @@ print(demand.device_bytes(for_cache(demand)), rise, demand.map_bytes)
 """
 
 
+OVERRIDES = {
+    "plain": {},
+    "unshuffle": {"unshuffle_mod": True},
+    "unshuffle, direct head": {"unshuffle_mod": True, "upsampler_type": "pixelshuffledirect"},
+}
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
-@pytest.mark.parametrize("overrides", [{}, {"unshuffle_mod": True}], ids=["plain", "unshuffle"])
+@pytest.mark.parametrize("overrides", OVERRIDES.values(), ids=OVERRIDES.keys())
 @pytest.mark.parametrize("backend", ["torch", "best"])
 def test_the_estimate_is_within_a_quarter_of_the_peak(backend: str, overrides: dict) -> None:
     """Resident memory, in a process of its own; and the promise of at most six maps besides the frame."""

@@ -42,10 +42,13 @@ def main() -> None:
     parser.add_argument(
         "--sizes", nargs="+", type=int, default=range(len(SIZES)), help="which, from the smallest: 0 1 2 3"
     )
+    parser.add_argument("--ops", nargs="+", choices=["torch", "best"], default=["torch", "best"])
     parser.add_argument("--precision", choices=list(DTYPES), default="fp32")
     parser.add_argument("--out", type=Path, required=True, help="JSON lines; cases that it holds are not run again")
     arguments = parser.parse_args()
     dtype = DTYPES[arguments.precision]
+    known = {"torch": REFERENCE, "best": choose(CPU, dtype)}
+    backends = [known[ops] for ops in arguments.ops]
     done = [json.loads(line) for line in arguments.out.read_text().splitlines()] if arguments.out.exists() else []
     for number in arguments.sizes:
         for preset in arguments.presets:
@@ -53,7 +56,9 @@ def main() -> None:
                 body = {"preset": preset, "unshuffle": unshuffle, "size": "{1}x{0}".format(*SIZES[number])}
                 if any(body.items() <= row.items() for row in done):
                     continue
-                rows = [body | row for row in measure(preset, unshuffle, SIZES[number], arguments.heads, dtype)]
+                rows = [
+                    body | row for row in measure(preset, unshuffle, SIZES[number], arguments.heads, dtype, backends)
+                ]
                 with arguments.out.open("a") as file:
                     file.writelines(json.dumps(row) + "\n" for row in rows)
                 print(body, summary(rows), flush=True)
@@ -68,7 +73,12 @@ def summary(rows: Sequence[dict]) -> str:
 
 
 def measure(
-    preset: str, unshuffle: bool, size: tuple[int, int], heads: Sequence[str], dtype: torch.dtype
+    preset: str,
+    unshuffle: bool,
+    size: tuple[int, int],
+    heads: Sequence[str],
+    dtype: torch.dtype,
+    backends: Sequence[Backend],
 ) -> Iterator[dict]:
     """One body under all heads."""
     network = random_network(replace(PRESETS[preset], scale=2, unshuffle_mod=unshuffle))
@@ -77,7 +87,7 @@ def measure(
     truth = plain_pictures(network, upsamplers, frame, torch.float64)
     plain = plain_pictures(network, upsamplers, frame, dtype)
     plain_errors = {head: difference(picture, truth[head]) for head, picture in plain.items()}
-    for backend, plan in ways(dtype):
+    for backend, plan in ways(backends):
         for head, picture in engine_pictures(network, upsamplers, frame, dtype, backend, plan).items():
             error, plain_error = difference(picture, truth[head]), plain_errors[head]
             yield {
@@ -86,9 +96,9 @@ def measure(
             }  # fmt: skip
 
 
-def ways(dtype: torch.dtype) -> Iterator[tuple[Backend, Plan]]:
+def ways(backends: Sequence[Backend]) -> Iterator[tuple[Backend, Plan]]:
     """Every backend at every strip height; one that cuts strips itself gets its heights from maps in host memory."""
-    for backend in (REFERENCE, choose(CPU, dtype)):
+    for backend in backends:
         for rows in STRIP_ROWS:
             yield backend, Plan(rows, host_maps=backend.cuts_itself and rows < max(STRIP_ROWS))
 

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -88,6 +89,13 @@ def test_a_run_starts_from_a_model(session, tmp_path):
     train(follow)
     with safe_open(follow.out, "pt") as file:
         assert file.metadata()["started_from"] == "model.safetensors"
+
+
+def test_a_share_of_no_start_is_refused(session):
+    config = Path(session.config)
+    config.write_text(config.read_text() + "start_share = 0.3\n")
+    with pytest.raises(TrainingError, match=r"run.start_share .* there are none: --start"):
+        train(session)
 
 
 def test_nothing_to_resume(session):

@@ -113,6 +113,19 @@ def test_a_network_of_another_scale_gives_its_blocks(build):
     assert torch.equal(trainer.average.state["conv_first.weight"], start["conv_first.weight"])
 
 
+def test_what_is_saved_keeps_a_share_of_the_start(build):
+    start = build(overrides={**NETWORK, "scale": 4}).module.state_dict()
+    trainer, again = (build(run={"steps": 3, "start_share": 0.25}) for _ in range(2))
+    trainer.start_from(start)
+    trainer.train_step()
+    again.load(through_a_file(trainer.state()))
+    for name, saved in again.result().items():
+        averaged = trainer.average.state[name]
+        fits = name in start and start[name].shape == averaged.shape and averaged.is_floating_point()
+        torch.testing.assert_close(saved, 0.75 * averaged + 0.25 * start[name] if fits else averaged)
+    assert not torch.equal(again.result()["conv_first.weight"], trainer.average.state["conv_first.weight"])
+
+
 def test_workers_and_dropout_are_refused(build):
     with pytest.raises(TrainingError, match="several workers need drop_path_rate and drop_rate 0"):
         build(workers=2, overrides={**NETWORK, "drop_path_rate": 0.1})

@@ -155,6 +155,8 @@ class RunFacts:
         steps: Length of the schedule, unless a time budget replaces it.
         seed: Seed of everything random.
         precision: Precision of the network's pass; weights stay in fp32.
+        start_share: Share of the weights that the run started from in those that it saves: a network that learned
+            something new keeps what the old one was better at (https://arxiv.org/abs/2109.01903).
         compile: Whether `torch.compile` builds the network's pass; on CPUs it rarely pays.
         validate_every: Steps between lines of the log.
         save_minutes: Minutes between checkpoints.
@@ -163,12 +165,14 @@ class RunFacts:
     steps: int = 10_000
     seed: int = 1
     precision: Precision = "bf16"
+    start_share: float = 0.0
     compile: bool = False
     validate_every: int = 500
     save_minutes: float = 3.0
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "steps", "validate_every")
+        _at_least(self, 0, "start_share")
         _among("precision", self.precision, get_args(Precision))
 
 

@@ -93,6 +93,10 @@ def _begin(trainer: Trainer, session: Session) -> None:
         trainer.load(torch.load(session.state_file, map_location="cpu", weights_only=True))
     elif session.start is not None:
         trainer.start_from(load_model(session.start).state_dict())
+    elif trainer.recipe.run.start_share:
+        raise TrainingError(
+            "run.start_share mixes with the weights that a run starts from, and there are none: --start"
+        )
 
 
 def _run(trainer: Trainer, session: Session, logbook: Logbook, metadata: dict[str, str]) -> Score | None:
@@ -115,7 +119,7 @@ def _run(trainer: Trainer, session: Session, logbook: Logbook, metadata: dict[st
 def _validate(trainer: Trainer, session: Session) -> Score | None:
     if session.validate is None:
         return None
-    network = trainer.averaged_network()
+    network = trainer.resulting_network()
     upscale = network_upscaler(network, session.device, session.prepare)
     return score_pictures(upscale, session.validate, network.config.scale)
 
@@ -127,7 +131,7 @@ def _save(trainer: Trainer, session: Session, metadata: dict[str, str], score: S
     reached = {"steps": str(trainer.step), "worked_s": f"{trainer.clock.worked:.0f}"}
     if score is not None:
         reached["validation"] = f"{score} on {session.validate.name if session.validate else ''}"
-    export_model(trainer.average.state, session.out, {**metadata, **reached})
+    export_model(trainer.result(), session.out, {**metadata, **reached})
 
 
 def _origin(recipe: Recipe, crops: Crops, session: Session) -> dict[str, str]:

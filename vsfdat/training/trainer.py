@@ -74,6 +74,7 @@ class Trainer:
         self.recipe, self._sampler, self.device, self._budget, self._workers = recipe, sampler, device, budget, workers
         self.module = FDAT(config).to(device).to(memory_format=torch.channels_last).train()
         self.average = Average(self.module, recipe.optimizer.ema_decay)
+        self._start: dict[str, Tensor] = {}
         self.clock = Clock()
         self.step = 0
         self._parameters = list(self.module.parameters())
@@ -120,6 +121,7 @@ class Trainer:
             raise TrainingError("the weights to start from do not fit the recipe's network")
         if len(fitting) < len(own):
             _log.info("%d of %d tensors begin random, as none to start from fits", len(own) - len(fitting), len(own))
+        self._start = fitting
         self.module.load_state_dict(own | fitting)
         self.average.load(self.module.state_dict())
 
@@ -130,6 +132,7 @@ class Trainer:
             "worked": self.clock.worked,
             "module": self.module.state_dict(),
             "average": self.average.state,
+            "start": self._start,
             "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
         }
 
@@ -138,13 +141,24 @@ class Trainer:
         self.step, self.clock = state["step"], Clock(state["worked"])
         self.module.load_state_dict(state["module"])
         self.average.load(state["average"])
+        self._start = state["start"]
         for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
 
-    def averaged_network(self) -> FDAT:
-        """Build a network of the averaged weights, for validation: eval mode, on the training's device."""
+    def result(self) -> dict[str, Tensor]:
+        """Give the weights to save: averaged, and mixed with those that the run started from as the recipe says."""
+        share, averaged = self.recipe.run.start_share, self.average.state
+        mixed = {
+            name: tensor.lerp(self._start[name].to(tensor), share)
+            for name, tensor in averaged.items()
+            if share and name in self._start and tensor.is_floating_point()
+        }
+        return averaged | mixed
+
+    def resulting_network(self) -> FDAT:
+        """Build a network of those weights, for validation: eval mode, on the training's device."""
         network = FDAT(self.module.config).to(self.device)
-        network.load_state_dict(self.average.state)
+        network.load_state_dict(self.result())
         return network.eval()
 
     def _backward(self, low: Tensor, high: Tensor) -> float:

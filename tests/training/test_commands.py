@@ -28,8 +28,11 @@ def test_eval_prints_a_table(model, data, capsys):
     assert lines[2].startswith("| data | ")
 
 
-def test_compare_writes_a_sheet(model, data, tmp_path):
-    commands.compare(model, data=data, out=tmp_path / "sheet.png", rows=2)
+@pytest.mark.parametrize("codec", [None, "mpeg2"])
+def test_compare_writes_a_sheet(model, data, tmp_path, codec):
+    if codec:
+        pytest.importorskip("av")
+    commands.compare(model, data=data, out=tmp_path / "sheet.png", rows=2, codec=codec, strength=4)
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width == 4 * (256 + 8) + 8
 

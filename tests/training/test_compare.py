@@ -20,6 +20,14 @@ def test_the_sheet_shows_source_upscalers_and_original(data):
     assert 0 < miss(bicubic) < miss(source)
 
 
+def test_sources_are_harmed_before_they_are_upscaled(data):
+    seen = []
+    upscalers = {"seen": lambda low: seen.append(low) or low.repeat(2, axis=0).repeat(2, axis=1)}
+    contact_sheet(upscalers, data, 2, harm=np.zeros_like, side=32, rows=1)
+    assert seen[0].shape == (32, 32, 3)
+    assert not seen[0].any()
+
+
 def test_pictures_smaller_than_a_square_are_refused(data):
     with pytest.raises(TrainingError, match=r"no picture in .* is 65 pixels wide and high"):
         contact_sheet({}, data, 2, side=65)

@@ -27,6 +27,7 @@ _MODELS = tuple(
     for name, scale, description in (
         (DEFAULT_MODEL, 2, "fidelity, for clean or lightly compressed video, drawn and filmed"),
         ("fdat-tiny-2x-fast", 2, "the same about 2.4 times as fast on a CPU, a little less sharp"),
+        ("fdat-tiny-2x-restore", 2, "for compressed sources: takes away what MPEG-2 and H.264 left"),
     )
 )
 

@@ -5,13 +5,14 @@ import logging
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from vsfdat.errors import TrainingError
 
 if TYPE_CHECKING:
     import torch
 
+    from .downscale import Picture
     from .evaluate import Prepare
     from .interpolate import Upscaler
 
@@ -117,7 +118,15 @@ class Commands:
         if clip is not None:
             _print_lines(flicker_table(upscalers, clip, scale))
 
-    def compare(self, *models: str, data: Path, out: Path, rows: int = 6) -> None:
+    def compare(
+        self,
+        *models: str,
+        data: Path,
+        out: Path,
+        rows: int = 6,
+        codec: Literal["h264", "mpeg2"] | None = None,
+        strength: float = 26,
+    ) -> None:
         """Draw a contact sheet at 400 %: source, bicubic, models, original.
 
         Parameters
@@ -130,15 +139,23 @@ class Commands:
             The .png file to write.
         rows
             Pictures to show.
+        codec
+            Compress the sources with this first.
+        strength
+            How much it throws away: CRF for h264, quantiser for mpeg2.
         """
         _check_installed()
         from PIL import Image
 
         from .compare import contact_sheet
+        from .degrade import through_video
+
+        def compressed(picture: "Picture") -> "Picture":
+            return through_video([picture] * 3, codec, strength, carefully=True)[-1] if codec else picture
 
         upscalers, scale = self._upscalers(models, "auto")
         shown = {name: upscale for name, upscale in upscalers.items() if name not in _NOT_DRAWN}
-        Image.fromarray(contact_sheet(shown, data, scale, rows=rows)).save(out, optimize=True)
+        Image.fromarray(contact_sheet(shown, data, scale, harm=compressed, rows=rows)).save(out, optimize=True)
 
     def pack(self, data: Path, out: Path, *, megabytes: float = 50) -> None:
         """Put training pictures into one file, to carry to another machine.

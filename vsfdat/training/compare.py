@@ -1,6 +1,6 @@
 """A contact sheet: the same detail from every upscaler, enlarged until each pixel can be judged."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,14 @@ _PAPER = (255, 255, 255)
 
 
 def contact_sheet(
-    upscalers: Mapping[str, Upscaler], data: Path, scale: int, *, side: int = 64, zoom: int = 4, rows: int = 6
+    upscalers: Mapping[str, Upscaler],
+    data: Path,
+    scale: int,
+    *,
+    harm: Callable[[Picture], Picture] = lambda picture: picture,
+    side: int = 64,
+    zoom: int = 4,
+    rows: int = 6,
 ) -> Picture:
     """Show the most detailed square of some pictures: source, every upscaler, original.
 
@@ -28,6 +35,7 @@ def contact_sheet(
         upscalers: What to show, by the name to write above.
         data: A folder of pictures, or of such folders; the rows are spread over all pictures.
         scale: Scale of all upscalers.
+        harm: What happens to a source before it is upscaled; it gets pictures of even sides.
         side: Side of the squares in pixels of the original.
         zoom: How often each pixel is repeated.
         rows: Pictures to show at most.
@@ -38,17 +46,21 @@ def contact_sheet(
     Raises:
         TrainingError: No picture is as large as a square.
     """
-    pictures = [picture for folder in picture_folders(data) for _, picture in originals(folder, scale)]
+    pictures = [picture for folder in picture_folders(data) for _, picture in originals(folder, 2 * scale)]
     pictures = [picture for picture in pictures if min(picture.shape[:2]) >= side]
     if not pictures:
         raise TrainingError(f"no picture in {data} is {side} pixels wide and high")
     chosen = [pictures[n] for n in np.linspace(0, len(pictures) - 1, min(rows, len(pictures))).round().astype(int)]
-    cells = [[_enlarged(square, zoom) for square in _squares(picture, upscalers, scale, side)] for picture in chosen]
+    cells = [
+        [_enlarged(square, zoom) for square in _squares(picture, upscalers, scale, harm, side)] for picture in chosen
+    ]
     return _laid_out(["source", *upscalers, "original"], cells)
 
 
-def _squares(picture: Picture, upscalers: Mapping[str, Upscaler], scale: int, side: int) -> list[Picture]:
-    low = downscale(picture, scale, "bicubic")
+def _squares(
+    picture: Picture, upscalers: Mapping[str, Upscaler], scale: int, harm: Callable[[Picture], Picture], side: int
+) -> list[Picture]:
+    low = harm(downscale(picture, scale, "bicubic"))
     source = low.repeat(scale, axis=0).repeat(scale, axis=1)
     y, x = _most_detailed(picture, source, scale, side)
     wholes = [source, *(upscale(low) for upscale in upscalers.values()), picture]

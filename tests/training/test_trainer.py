@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from vsfdat.errors import TrainingError
+from vsfdat.models import load_model
 from vsfdat.training.crops import load_crops
+from vsfdat.training.export import export_model
 from vsfdat.training.recipe import parse_recipe
 from vsfdat.training.sampler import PatchSampler
 from vsfdat.training.trainer import Clock, Trainer
@@ -111,6 +113,14 @@ def test_a_network_of_another_scale_gives_its_blocks(build):
         torch.testing.assert_close(tensor, start[f"groups.{name}"], rtol=0, atol=0)
     assert any(torch.equal(random_head[name], t) for name, t in trainer.module.upsampler.state_dict().items())
     assert torch.equal(trainer.average.state["conv_first.weight"], start["conv_first.weight"])
+
+
+def test_a_network_with_another_head_stays_what_it_is(build, tmp_path):
+    start = build().module.state_dict()
+    trainer = build(overrides={**NETWORK, "upsampler_type": "pixelshuffledirect"})
+    trainer.start_from(start)
+    export_model(trainer.result(), tmp_path / "model.safetensors", {})
+    assert load_model(tmp_path / "model.safetensors").config.upsampler_type == "pixelshuffledirect"
 
 
 def test_what_is_saved_keeps_a_share_of_the_start(build):

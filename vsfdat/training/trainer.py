@@ -115,14 +115,17 @@ class Trainer:
         Raises:
             TrainingError: Its blocks are others, so it would be no start at all.
         """
-        own = self.module.state_dict()
-        fitting = {name: tensor for name, tensor in state.items() if name in own and own[name].shape == tensor.shape}
+        # Without the buffers: they tell of a network what it is, not what it learned.
+        own = dict(self.module.named_parameters())
+        fitting = {
+            name: state[name] for name, tensor in own.items() if name in state and state[name].shape == tensor.shape
+        }
         if any(name.startswith("groups.") and name not in fitting for name in own):
             raise TrainingError("the weights to start from do not fit the recipe's network")
         if len(fitting) < len(own):
             _log.info("%d of %d tensors begin random, as none to start from fits", len(own) - len(fitting), len(own))
         self._start = fitting
-        self.module.load_state_dict(own | fitting)
+        self.module.load_state_dict(fitting, strict=False)
         self.average.load(self.module.state_dict())
 
     def state(self) -> dict[str, Any]:

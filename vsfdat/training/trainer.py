@@ -151,11 +151,9 @@ class Trainer:
     def result(self) -> dict[str, Tensor]:
         """Give the weights to save: averaged, and mixed with those that the run started from as the recipe says."""
         share, averaged = self.recipe.run.start_share, self.average.state
-        mixed = {
-            name: tensor.lerp(self._start[name].to(tensor), share)
-            for name, tensor in averaged.items()
-            if share and name in self._start and tensor.is_floating_point()
-        }
+        if not share:
+            return averaged
+        mixed = {name: averaged[name].lerp(start.to(averaged[name]), share) for name, start in self._start.items()}
         return averaged | mixed
 
     def resulting_network(self) -> FDAT:

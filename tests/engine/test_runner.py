@@ -102,6 +102,16 @@ def test_low_precision(dtype: torch.dtype, backend: Backend | None, model: str) 
         truth.check(build(network, Plan(rows), backend or choose(CPU, dtype), dtype)(frame), rows)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_head_of_two_doublings_in_low_precision(dtype: torch.dtype) -> None:
+    """No embedded model ends in one."""
+    network = random_network(replace(SMALL, upsampler_type="transpose+conv", scale=4))
+    frame = torch.rand(3, 83, 11)
+    truth = Truth(network, frame, dtype)
+    for rows in (8, ALL_ROWS):
+        truth.check(build(network, Plan(rows), choose(CPU, dtype), dtype)(frame), rows)
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     height=st.integers(1, 40),

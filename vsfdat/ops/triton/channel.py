@@ -63,7 +63,7 @@ def _channel_reduce(
     STEP: tl.constexpr, C: tl.constexpr, BLOCK_C: tl.constexpr, PRECISION: tl.constexpr,
     ALIGN: tl.constexpr,
 ):  # fmt: skip
-    PARTS: tl.constexpr = tl.cdiv(C, BLOCK_C)
+    PARTS: tl.constexpr = (C + BLOCK_C - 1) // BLOCK_C
     dtype = x_ptr.dtype.element_ty
     block = tl.program_id(1)
     first = tl.program_id(0) * span
@@ -132,7 +132,7 @@ def _channel_apply(
     C: tl.constexpr, BLOCK_C: tl.constexpr, PRECISION: tl.constexpr,
     ALIGN: tl.constexpr,
 ):  # fmt: skip
-    PARTS: tl.constexpr = tl.cdiv(C, BLOCK_C)
+    PARTS: tl.constexpr = (C + BLOCK_C - 1) // BLOCK_C
     dtype = x_ptr.dtype.element_ty
     top, left = start + tl.program_id(1) * TILE_H, tl.program_id(0) * TILE_W
     t = tl.arange(0, TILE_H * TILE_W)

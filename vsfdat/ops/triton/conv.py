@@ -67,7 +67,7 @@ def _conv3x3(
     BLOCK_OUT: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_RESIDUAL: tl.constexpr, PRECISION: tl.constexpr,
     ALIGN: tl.constexpr,
 ):  # fmt: skip
-    PARTS: tl.constexpr = tl.cdiv(C, BLOCK_K)
+    PARTS: tl.constexpr = (C + BLOCK_K - 1) // BLOCK_K
     t = tl.arange(0, TILE_H * TILE_W)
     y = start + tl.program_id(1) * TILE_H + t // TILE_W
     x = tl.program_id(0) * TILE_W + t % TILE_W

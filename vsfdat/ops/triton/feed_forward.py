@@ -86,7 +86,7 @@ def _expand(
     ALIGN: tl.constexpr,
 ):  # fmt: skip
     """GELU(fc1(LN(x))) of a tile and its ring, 0 outside the frame, into scratch: [HALO, D up to a multiple]."""
-    SCRATCH_D: tl.constexpr = tl.cdiv(D, BLOCK_D) * BLOCK_D
+    SCRATCH_D: tl.constexpr = (D + BLOCK_D - 1) // BLOCK_D * BLOCK_D
     for step in range(0, HALO, STEP):
         i = step + tl.arange(0, STEP)
         y, x = top - 1 + i // (TILE_W + 2), left - 1 + i % (TILE_W + 2)
@@ -95,14 +95,14 @@ def _expand(
         parts = load_parts(pixels, live, C, BLOCK_C)
         scale, offset = statistics(parts, C, BLOCK_C)
         n = ()
-        for part in tl.static_range(0, tl.cdiv(C, BLOCK_C)):
+        for part in tl.static_range(0, (C + BLOCK_C - 1) // BLOCK_C):
             normal = normalised(parts[part], live, scale, offset, weight_ptr, bias_ptr, part, C, BLOCK_C)
             n = n + (normal.to(x_ptr.dtype.element_ty),)
         # `normalised` is 0 outside the frame, fc1 has no bias and GELU(0) is 0: so is the hidden map there.
         for first in range(0, D, BLOCK_D):
             d = first + tl.arange(0, BLOCK_D)
             hidden = tl.zeros([STEP, BLOCK_D], tl.float32)
-            for part in tl.static_range(0, tl.cdiv(C, BLOCK_C)):
+            for part in tl.static_range(0, (C + BLOCK_C - 1) // BLOCK_C):
                 c = part * BLOCK_C + tl.arange(0, BLOCK_C)
                 fc1 = tl.load(
                     fc1_ptr + d[None, :] * C + c[:, None], mask=(d < D)[None, :] & (c < C)[:, None], other=0.0
@@ -117,8 +117,8 @@ def _mix(
     D: tl.constexpr, BLOCK_D: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """fc2(depthwise3×3(scratch)) of a tile: parts [T, BLOCK_C] fp32."""
-    PARTS: tl.constexpr = tl.cdiv(C, BLOCK_C)
-    SCRATCH_D: tl.constexpr = tl.cdiv(D, BLOCK_D) * BLOCK_D
+    PARTS: tl.constexpr = (C + BLOCK_C - 1) // BLOCK_C
+    SCRATCH_D: tl.constexpr = (D + BLOCK_D - 1) // BLOCK_D * BLOCK_D
     t = tl.arange(0, TILE_H * TILE_W)
     corner = t // TILE_W * (TILE_W + 2) + t % TILE_W
     total = ()
@@ -149,7 +149,7 @@ def _ffn(
     BLOCK_C: tl.constexpr, D: tl.constexpr, BLOCK_D: tl.constexpr, PRECISION: tl.constexpr,
     ALIGN: tl.constexpr,
 ):  # fmt: skip
-    SCRATCH_D: tl.constexpr = tl.cdiv(D, BLOCK_D) * BLOCK_D
+    SCRATCH_D: tl.constexpr = (D + BLOCK_D - 1) // BLOCK_D * BLOCK_D
     scratch_ptr += tl.program_id(0).to(tl.int64) * (HALO * SCRATCH_D)
     t = tl.arange(0, TILE_H * TILE_W)
     for tile in range(tl.program_id(0), tiles, tl.num_programs(0)):
@@ -166,7 +166,7 @@ def _ffn(
         live = within(y, x, height, width)
         pixels = addresses(x_ptr, y, x, x_stride_y, x_stride_x, ALIGN)
         targets = addresses(out_ptr, y, x, out_stride_y, out_stride_x, ALIGN)
-        for i in tl.static_range(0, tl.cdiv(C, BLOCK_C)):
+        for i in tl.static_range(0, (C + BLOCK_C - 1) // BLOCK_C):
             c = i * BLOCK_C + tl.arange(0, BLOCK_C)
             result = load_part(pixels, live, i, C, BLOCK_C).to(tl.float32) + total[i]
             writes = (live & (y < stop))[:, None] & (c < C)[None, :]

@@ -152,7 +152,7 @@ def _linear_head(n, matrix_ptr, bias_ptr, first, HEAD: tl.constexpr, BLOCK_HEAD:
     """n · matrix[first : first + HEAD]ᵀ: [T, BLOCK_HEAD] in n's dtype, 0 beyond the head."""
     d = tl.arange(0, BLOCK_HEAD)
     total = tl.zeros([n[0].shape[0], BLOCK_HEAD], tl.float32)
-    for i in tl.static_range(0, tl.cdiv(C, BLOCK_C)):
+    for i in tl.static_range(0, (C + BLOCK_C - 1) // BLOCK_C):
         c = i * BLOCK_C + tl.arange(0, BLOCK_C)
         matrix = tl.load(
             matrix_ptr + (first + d)[None, :] * C + c[:, None], mask=(d < HEAD)[None, :] & (c < C)[:, None], other=0.0
@@ -185,7 +185,7 @@ def _spatial_apply(
     BLOCK_HEAD: tl.constexpr, C: tl.constexpr, BLOCK_C: tl.constexpr, HAS_BIAS: tl.constexpr, PRECISION: tl.constexpr,
     ALIGN: tl.constexpr,
 ):  # fmt: skip
-    PARTS: tl.constexpr = tl.cdiv(C, BLOCK_C)
+    PARTS: tl.constexpr = (C + BLOCK_C - 1) // BLOCK_C
     top, left = start + tl.program_id(1) * WINDOW, tl.program_id(0) * WINDOW
     t = tl.arange(0, TOKENS)
     y, x = top + t // WINDOW, left + t % WINDOW

@@ -52,7 +52,7 @@ def load_part(pixels, live, part: tl.constexpr, C: tl.constexpr, BLOCK_C: tl.con
 def load_parts(pixels, live, C: tl.constexpr, BLOCK_C: tl.constexpr):
     """All of the pixels' channels, part by part."""
     parts = ()
-    for i in tl.static_range(0, tl.cdiv(C, BLOCK_C)):
+    for i in tl.static_range(0, (C + BLOCK_C - 1) // BLOCK_C):
         parts = parts + (load_part(pixels, live, i, C, BLOCK_C),)
     return parts
 
@@ -61,11 +61,11 @@ def load_parts(pixels, live, C: tl.constexpr, BLOCK_C: tl.constexpr):
 def statistics(parts, C: tl.constexpr, BLOCK_C: tl.constexpr):
     """LayerNorm of loaded pixels as one multiply-add: (s, o) [T] with n = (x·s + o)·weight + bias."""
     total = tl.sum(parts[0].to(tl.float32), 1)
-    for i in tl.static_range(1, tl.cdiv(C, BLOCK_C)):
+    for i in tl.static_range(1, (C + BLOCK_C - 1) // BLOCK_C):
         total += tl.sum(parts[i].to(tl.float32), 1)
     mean = total / C
     squares = tl.zeros_like(mean)
-    for i in tl.static_range(0, tl.cdiv(C, BLOCK_C)):
+    for i in tl.static_range(0, (C + BLOCK_C - 1) // BLOCK_C):
         exists = i * BLOCK_C + tl.arange(0, BLOCK_C) < C
         centred = tl.where(exists[None, :], parts[i].to(tl.float32) - mean[:, None], 0.0)
         squares += tl.sum(centred * centred, 1)

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from .muon import Muon
 from .recipe import OptimizerFacts
 
 
@@ -13,9 +14,6 @@ def build_optimizers(module: nn.Module, facts: OptimizerFacts) -> list[torch.opt
 
     Muon orthogonalises a matrix's update, which takes fewer steps than AdamW to the same loss; it is meant for the
     matrices of linear layers and leaves convolutions, norms and biases to AdamW.
-
-    Source:
-        Muon: https://kellerjordan.github.io/posts/muon/
     """
     linear = [layer.weight for layer in module.modules() if isinstance(layer, nn.Linear)]
     matrices = linear if facts.name == "muon" else []
@@ -25,9 +23,7 @@ def build_optimizers(module: nn.Module, facts: OptimizerFacts) -> list[torch.opt
         torch.optim.AdamW(rest, facts.lr, betas=facts.betas, weight_decay=facts.weight_decay, fused=True)
     ]
     if matrices:
-        optimizers.append(
-            torch.optim.Muon(matrices, facts.muon_lr, weight_decay=facts.weight_decay, adjust_lr_fn="match_rms_adamw")
-        )
+        optimizers.append(Muon(matrices, facts.muon_lr, weight_decay=facts.weight_decay))
     for group in _groups(optimizers):
         group["peak_lr"] = group["lr"]
     return optimizers

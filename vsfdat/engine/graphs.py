@@ -99,7 +99,8 @@ class Recorded:
 
     def __call__(self, frame: Tensor) -> Tensor:
         """Work on another frame of the same size."""
-        self._frame.copy_(frame)
+        with torch.inference_mode():  # where the recording's tensors may be written
+            self._frame.copy_(frame)
         self._graph.replay()
         return self._picture
 

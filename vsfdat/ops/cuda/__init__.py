@@ -1,0 +1,336 @@
+"""The ops in CUDA C++ for NVIDIA GPUs in half precision, under the names and signatures of `ops.reference`.
+
+They keep a tile of 8×16 pixels with its ring in shared memory, which Triton cannot, and multiply by the matrix
+instructions that every GPU since Ampere has. Maps are contiguous; windows are 8×8, heads have at most 32 channels.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..triton import product
+from ..weights import ChannelWeights, FfnWeights, Norm, Rows, SpatialWeights
+from . import build
+from .build import KernelError, Program
+
+__all__ = [
+    "KernelError",
+    "channel_apply",
+    "channel_reduce",
+    "conv3x3",
+    "ffn",
+    "pack_channel",
+    "pack_conv",
+    "pack_ffn",
+    "pack_spatial",
+    "product",
+    "spatial_apply",
+    "spatial_reduce",
+]
+
+_TILE_H, _TILE_W = 8, 16
+_HALO = (_TILE_H + 2) * (_TILE_W + 2)
+_HEAD = 32  # a head's channels, padded
+_WINDOW = 8
+_SPAN = 128  # pixels of the Gram matrix's spans
+
+
+@dataclass(frozen=True)
+class PackedNorm:
+    """LayerNorm and the depthwise taps behind it: `weight`, `bias` [C8] fp32, `taps` [9, C8], zeros beyond C."""
+
+    weight: Tensor
+    bias: Tensor
+    taps: Tensor
+
+
+@dataclass(frozen=True)
+class PackedSpatial:
+    """`SpatialWeights` as the kernels read them.
+
+    Args:
+        program: Compiled for this shape.
+        norm: Packed.
+        qkv: [heads, 96, C8]: 32 rows each of q, k and v.
+        qkv_bias: [heads, 96] fp32.
+        position: [heads, 64, 64].
+        channels: C.
+    """
+
+    program: Program
+    norm: PackedNorm
+    qkv: Tensor
+    qkv_bias: Tensor
+    position: Tensor
+    channels: int
+
+
+@dataclass(frozen=True)
+class PackedChannel:
+    """`ChannelWeights` as the kernels read them; `gate` [C8] fp32."""
+
+    program: Program
+    norm: PackedNorm
+    gate: Tensor
+
+
+@dataclass(frozen=True)
+class PackedFfn:
+    """`FfnWeights` as the kernel reads them, the hidden channels in steps.
+
+    Args:
+        program: Compiled for this shape.
+        norm: Its taps are the hidden channels': [steps, 9, step].
+        fc1: [steps, step, C8].
+        fc2: [steps, C8, step].
+        warps: A program.
+    """
+
+    program: Program
+    norm: PackedNorm
+    fc1: Tensor
+    fc2: Tensor
+    warps: int
+
+
+@dataclass(frozen=True)
+class PackedConv:
+    """A 3×3 convolution: `taps` [9, columns, C8], `bias` [columns] fp32, `made` the channels that it makes."""
+
+    program: Program
+    taps: Tensor
+    bias: Tensor
+    made: int
+
+
+def pack_spatial(weights: SpatialWeights) -> PackedSpatial:
+    """Lay the weights out for the kernels, and compile those; once a model."""
+    c, heads = weights.qkv.shape[1], weights.bias.shape[0]
+    head = c // heads
+    qkv = weights.qkv.view(3, heads, head, c).transpose(0, 1)
+    qkv_bias = weights.qkv.new_zeros(3 * c) if weights.qkv_bias is None else weights.qkv_bias
+    qkv_bias = qkv_bias.view(3, heads, head).transpose(0, 1)
+    shared = _shared_by_spatial_apply(c, heads)
+    return PackedSpatial(
+        program=_program("spatial", weights.qkv, C=c, HEADS=heads, PROGRAMS=_programs(shared, weights.qkv.device)),
+        norm=_pack_norm(weights.norm, weights.conv),
+        qkv=F.pad(qkv, (0, _eighths(c) - c, 0, _HEAD - head)).contiguous(),
+        qkv_bias=F.pad(qkv_bias, (0, _HEAD - head)).float().contiguous(),
+        position=weights.bias.contiguous(),
+        channels=c,
+    )
+
+
+def pack_channel(weights: ChannelWeights) -> PackedChannel:
+    """Lay the weights out for the kernels, and compile those; once a model."""
+    c = weights.gate.shape[0]
+    programs = _programs(_shared_by_channel_apply(c), weights.gate.device)
+    return PackedChannel(
+        program=_program("channel", weights.conv, C=c, PROGRAMS=programs),
+        norm=_pack_norm(weights.norm, weights.conv),
+        gate=_padded(weights.gate.float(), _eighths(c)),
+    )
+
+
+def pack_ffn(weights: FfnWeights, *, warps: int = 4, step: int | None = None) -> PackedFfn:
+    """Lay the weights out for the kernel, and compile that; once a model."""
+    d, c = weights.fc1.shape
+    step = step or _hidden_step(d)
+    steps = -(-d // step)
+    fc1 = F.pad(weights.fc1, (0, _eighths(c) - c, 0, steps * step - d))
+    fc2 = F.pad(weights.fc2, (0, steps * step - d, 0, _eighths(c) - c))
+    taps = F.pad(weights.conv.flatten(1).T, (0, steps * step - d))
+    programs = _programs(_shared_by_ffn(c, step), weights.fc1.device)
+    norm = weights.norm
+    return PackedFfn(
+        program=_program("ffn", weights.fc1, C=c, D=steps * step, D_STEP=step, WARPS=warps, PROGRAMS=programs),
+        norm=PackedNorm(
+            weight=_padded(norm.weight.float(), _eighths(c)),
+            bias=_padded(norm.bias.float(), _eighths(c)),
+            taps=taps.view(9, steps, step).transpose(0, 1).contiguous(),
+        ),
+        fc1=fc1.view(steps, step, -1).contiguous(),
+        fc2=fc2.view(-1, steps, step).transpose(0, 1).contiguous(),
+        warps=warps,
+    )
+
+
+def pack_conv(weight: Tensor, bias: Tensor | None) -> PackedConv:
+    """Lay the weights [C_out, C_in, 3, 3] out for the kernel, and compile that; once a model."""
+    made, c = weight.shape[:2]
+    columns = _columns(made)
+    taps = F.pad(weight.permute(2, 3, 0, 1).flatten(0, 1), (0, _eighths(c) - c, 0, columns - made))
+    programs = _programs(_shared_by_conv(c, made), weight.device)
+    return PackedConv(
+        program=_program("conv", weight, C=c, MADE=made, PROGRAMS=programs),
+        taps=taps.contiguous(),
+        bias=_padded(weight.new_zeros(made) if bias is None else bias, columns).float(),
+        made=made,
+    )
+
+
+def spatial_reduce(x: Tensor, weights: PackedSpatial, rows: Rows) -> Tensor:
+    """Sum GELU(depthwise3×3(LN(x))) over the rows' pixels: [C] fp32, the same bits on every call of one GPU."""
+    c, norm = x.shape[2], weights.norm
+    programs = min(2 * _processors(x), _tiles(x, rows))
+    sums = x.new_empty((programs, c), dtype=torch.float32)
+    shared = 2 * (_HALO * _odd(c) + 9 * _eighths(c) + 8) + 8 * _eighths(c)
+    arguments = [x, sums, norm.weight, norm.bias, norm.taps, *_frame(x, rows)]
+    weights.program.launch("spatial_reduce", (programs, 1), 256, shared, arguments)
+    return sums.sum(0, dtype=torch.float64).float()
+
+
+def spatial_apply(
+    x: Tensor, out: Tensor, weights: PackedSpatial, projection: Tensor, projection_bias: Tensor, rows: Rows
+) -> None:
+    """Write x + window_attention(LN(x))·projectionᵀ + projection_bias + GELU(depthwise3×3(LN(x))).
+
+    Two windows a program: x is read and out written once. Multiply-adds a pixel: 4·C² for the linear layers,
+    2·window²·C for the attention.
+    """
+    c, norm, heads = x.shape[2], weights.norm, weights.position.shape[0]
+    beyond = _eighths(c) - c
+    matrix = F.pad(projection.to(x.dtype).view(c, heads, c // heads), (0, _HEAD - c // heads, 0, 0, 0, beyond))
+    arguments = [
+        x, out, norm.weight, norm.bias, weights.qkv, weights.qkv_bias, weights.position, norm.taps, matrix,
+        _padded(projection_bias.float(), _eighths(c)), *_frame(x, rows, out),
+    ]  # fmt: skip
+    shared = _shared_by_spatial_apply(c, heads)
+    weights.program.launch("spatial_apply", _grid(x, rows), 256, shared, arguments)
+
+
+def channel_reduce(x: Tensor, weights: PackedChannel, rows: Rows) -> tuple[Tensor, Tensor]:
+    """Sum nᵀn and n over the rows' pixels, n = LN(x): [C, C] and [C] fp32, the same bits on every call of one GPU."""
+    c, norm = x.shape[2], weights.norm
+    c8 = _eighths(c)
+    pixels = (rows[1] - rows[0]) * x.shape[1]
+    programs = min(2 * _processors(x), -(-pixels // _SPAN))
+    gram = x.new_empty((programs, c8, c8), dtype=torch.float32)
+    sums = x.new_empty((programs, c), dtype=torch.float32)
+    arguments = [x, gram, sums, norm.weight, norm.bias, *_frame(x, rows)]
+    threads, shared = -(-c8 // 16) * 32, 2 * (_SPAN * _odd(c) + 8)
+    weights.program.launch("channel_reduce", (programs, 1), threads, shared, arguments)
+    total = gram.sum(0, dtype=torch.float64).float()
+    return total[:c, :c], sums.sum(0, dtype=torch.float64).float()
+
+
+def channel_apply(x: Tensor, out: Tensor, weights: PackedChannel, matrix: Tensor, bias: Tensor, rows: Rows) -> None:
+    """Write x + a + GELU(depthwise3×3(LN(x)))·sigmoid(a·gate), a = LN(x)·matrixᵀ + bias; C² multiply-adds a pixel."""
+    c, norm = x.shape[2], weights.norm
+    beyond = _eighths(c) - c
+    arguments = [
+        x, out, norm.weight, norm.bias, norm.taps, weights.gate, F.pad(matrix.to(x.dtype), (0, beyond, 0, beyond)),
+        _padded(bias.float(), _eighths(c)), *_frame(x, rows, out),
+    ]  # fmt: skip
+    weights.program.launch("channel_apply", _grid(x, rows), 256, _shared_by_channel_apply(c), arguments)
+
+
+def ffn(x: Tensor, out: Tensor, weights: PackedFfn, rows: Rows) -> None:
+    """Write x + fc2(depthwise3×3(GELU(fc1(LN(x))))).
+
+    x is read and out written once; the hidden channels exist in shared memory alone, and fc1 is computed 1.5 times for
+    the ring around a tile.
+    """
+    c, norm, step = x.shape[2], weights.norm, weights.fc1.shape[1]
+    arguments = [
+        x, out, norm.weight, norm.bias, weights.fc1, norm.taps, weights.fc2, *_frame(x, rows, out)
+    ]  # fmt: skip
+    weights.program.launch("ffn", _grid(x, rows), weights.warps * 32, _shared_by_ffn(c, step), arguments)
+
+
+def conv3x3(x: Tensor, out: Tensor, weights: PackedConv, residual: Tensor | None, rows: Rows) -> None:
+    """Write the zero-padded convolution of x, plus a residual map; `out` may be the residual itself."""
+    arguments = [x, out, residual, weights.taps, weights.bias, *_frame(x, rows, out)]
+    shared = _shared_by_conv(x.shape[2], weights.made)
+    weights.program.launch("conv3x3", _grid(x, rows), 256, shared, arguments)
+
+
+def _pack_norm(norm: Norm, conv: Tensor) -> PackedNorm:
+    c8 = _eighths(conv.shape[0])
+    taps = _padded(conv.flatten(1).T, c8)
+    return PackedNorm(_padded(norm.weight.float(), c8), _padded(norm.bias.float(), c8), taps)
+
+
+def _program(source: str, weight: Tensor, **facts: int) -> Program:
+    if weight.dtype == torch.bfloat16:
+        facts["FDAT_BF16"] = 1
+    return build.program(source, tuple(facts.items()), weight.device)
+
+
+def _frame(x: Tensor, rows: Rows, *others: Tensor) -> tuple[int, int, int, int]:
+    """What every kernel is told of a map: rows to make, height, width.
+
+    Raises:
+        ValueError: A map is not contiguous.
+    """
+    for tensor in (x, *others):
+        if not tensor.is_contiguous():
+            raise ValueError(f"the CUDA kernels take contiguous maps, passed strides {tensor.stride()}")
+    return *rows, x.shape[0], x.shape[1]
+
+
+def _grid(x: Tensor, rows: Rows) -> tuple[int, int]:
+    return -(-x.shape[1] // _TILE_W), -(-(rows[1] - rows[0]) // _TILE_H)
+
+
+def _tiles(x: Tensor, rows: Rows) -> int:
+    across, down = _grid(x, rows)
+    return across * down
+
+
+def _padded(tensor: Tensor, length: int) -> Tensor:
+    return F.pad(tensor, (0, length - tensor.shape[-1])).contiguous()
+
+
+# The sizes below are those that the kernels reckon with: csrc/tile.cuh and each source's head.
+
+
+def _eighths(c: int) -> int:
+    return -(-c // 8) * 8
+
+
+def _odd(c: int) -> int:
+    """Numbers a pixel of C channels takes in shared memory: an odd number of eighths."""
+    eighths = -(-c // 8)
+    return (eighths | 1) * 8
+
+
+def _hidden_step(d: int) -> int:
+    """Choose the step that pads the hidden channels least; the larger where two tie."""
+    return min(range(64, 24, -8), key=lambda step: -(-d // step) * step)
+
+
+def _columns(made: int) -> int:
+    across = 2 if made > 32 else 1
+    return -(-(-(-made // 8)) // across) * 8 * across
+
+
+def _shared_by_ffn(c: int, step: int) -> int:
+    rows = -(-_HALO // 16) * 16
+    return 2 * (rows * _odd(c) + rows * _odd(step) + step * _odd(c) + _eighths(c) * _odd(step) + 9 * step)
+
+
+def _shared_by_spatial_apply(c: int, heads: int) -> int:
+    arena = 3 * _HEAD * _odd(c) + 4 * _WINDOW**2 * (_HEAD + 8)
+    return 2 * (_HALO * _odd(c) + 9 * _eighths(c) + arena)
+
+
+def _shared_by_channel_apply(c: int) -> int:
+    return 2 * (_HALO * _odd(c) + 9 * _eighths(c) + _eighths(c) * _odd(c))
+
+
+def _shared_by_conv(c: int, made: int) -> int:
+    return 2 * max(_HALO * _odd(c) + 2 * _columns(made) * _odd(c), _TILE_H * _TILE_W * _odd(_columns(made)))
+
+
+def _programs(shared: int, device: torch.device) -> int:
+    """Count the programs that a multiprocessor's shared memory holds, two at most: each then has registers enough."""
+    if device.type != "cuda":
+        return 1
+    return max(1, min(2, torch.cuda.get_device_properties(device).shared_memory_per_multiprocessor // (shared + 1024)))
+
+
+def _processors(x: Tensor) -> int:
+    return torch.cuda.get_device_properties(x.device).multi_processor_count if x.is_cuda else 2

@@ -1,0 +1,98 @@
+// x + fc2(depthwise3×3(GELU(fc1(LN(x))))): the hidden channels of a tile and its ring, D_STEP at a time, live in shared
+// memory alone; x is read and out written once.
+#include "tile.cuh"
+
+constexpr int HP = odd_eighths(D_STEP), STEPS = D / D_STEP;  // D padded to a multiple of D_STEP
+constexpr int ROWS = (HALO + 15) / 16 * 16;
+constexpr int ACROSS = WARPS / 4, NT1 = D_STEP / 8 / ACROSS;  // fc1: 4 warps of 3 row tiles, the columns among the rest
+constexpr int MT2 = 8 / WARPS, NT2 = C8 / 8;                  // fc2: row tiles a warp, each two rows of 8 pixels
+
+// As many as `ffn_shared` in __init__.py says.
+KERNEL(WARPS * 32, PROGRAMS) ffn(const u16* x, u16* out, const float* weight, const float* bias, const u16* fc1, const u16* taps,
+                                 const u16* fc2, int start, int stop, int height, int width) {
+    const Lane own(threadIdx.x);
+    const Frame frame = {start, stop, height, width};
+    const int top = start + blockIdx.y * TILE_H, left = blockIdx.x * TILE_W;
+    u16* n = (u16*)shared_memory;             // [ROWS, CP]
+    u16* hidden = n + ROWS * CP;              // [ROWS, HP]
+    u16* first = hidden + ROWS * HP;          // [D_STEP, CP]
+    u16* second = first + D_STEP * CP;        // [C8, HP]
+    u16* tap = second + C8 * HP;              // [9, D_STEP]
+
+    copy_matrix<WARPS * 32>(first, fc1, D_STEP, C8, CP, own.thread);
+    end_copies();
+    normalise_halo<WARPS * 32>(n, x, weight, bias, frame, top, left, own.thread);
+    for (int i = own.thread; i < (ROWS - HALO) * CP / 2; i += WARPS * 32) ((u32*)(n + HALO * CP))[i] = 0;
+
+    const u16* rows[3];
+#pragma unroll
+    for (int m = 0; m < 3; m++) rows[m] = n + ((own.warp % 4 * 3 + m) * 16 + own.lane % 16) * CP + own.lane / 16 * 8;
+    const int column = own.warp / 4 * NT1 * 8;  // of fc1's
+    const int wx = own.warp % 2 * 8 + own.g, wy = own.warp / 2 * MT2 * 2;
+    float sum[MT2][NT2][4] = {};
+    for (int step = 0; step < STEPS; step++) {
+        await_copies<0>();
+        barrier();  // fc1's part is here, and all are done with the last hidden channels and with fc2's part
+        copy_matrix<WARPS * 32>(second, fc2 + step * C8 * D_STEP, C8, D_STEP, HP, own.thread);
+        copy_matrix<WARPS * 32>(tap, taps + step * 9 * D_STEP, 9, D_STEP, D_STEP, own.thread);
+        end_copies();
+
+        float made[3][NT1][4] = {};
+        multiply<3, NT1, C8>(made, rows, first + column * CP, CP, own.lane);
+#pragma unroll
+        for (int m = 0; m < 3; m++)
+#pragma unroll
+            for (int k = 0; k < NT1; k++) {
+                // No bias, and GELU(0) is 0: outside of the frame the hidden channels are as the convolution wants them.
+                u16* to = hidden + ((own.warp % 4 * 3 + m) * 16 + own.g) * HP + column + k * 8 + own.t * 2;
+                *(u32*)to = gelu(made[m][k][0], made[m][k][1]);
+                *(u32*)(to + 8 * HP) = gelu(made[m][k][2], made[m][k][3]);
+            }
+        await_copies<0>();
+        barrier();  // the hidden channels and fc2's part are here, and all are done with fc1's
+        if (step + 1 < STEPS) copy_matrix<WARPS * 32>(first, fc1 + (step + 1) * D_STEP * C8, D_STEP, C8, CP, own.thread);
+        end_copies();
+
+#pragma unroll
+        for (int k = 0; k < D_STEP; k += 16) {
+            u32 mixed[MT2][4];
+#pragma unroll
+            for (int half = 0; half < 2; half++) {
+                u32 at[2 * MT2] = {};
+                const int c = k + half * 8 + own.t * 2;
+                if (k + half * 8 < D_STEP) depthwise(at, hidden + (wy * HALO_W + wx) * HP + c, HP, tap + c, D_STEP);
+#pragma unroll
+                for (int m = 0; m < MT2; m++) mixed[m][half * 2] = at[2 * m], mixed[m][half * 2 + 1] = at[2 * m + 1];
+            }
+#pragma unroll
+            for (int j = 0; j < NT2; j += 2) {
+                u32 right[4];
+                // Of an odd last tile, and beyond the last channel, what is read is not used.
+                const int tile = j + own.lane / 16 < NT2 ? j + own.lane / 16 : j;
+                const int eighth = k + own.lane / 8 % 2 * 8 < D_STEP ? own.lane / 8 % 2 : 0;
+                load_matrices(right, second + (tile * 8 + own.lane % 8) * HP + k + eighth * 8);
+#pragma unroll
+                for (int m = 0; m < MT2; m++)
+                    if (k + 16 <= D_STEP) {
+                        multiply16(sum[m][j], mixed[m], right[0], right[1]);
+                        if (j + 1 < NT2) multiply16(sum[m][j + 1], mixed[m], right[2], right[3]);
+                    } else {
+                        multiply8(sum[m][j], mixed[m][0], mixed[m][1], right[0]);
+                        if (j + 1 < NT2) multiply8(sum[m][j + 1], mixed[m][0], mixed[m][1], right[2]);
+                    }
+            }
+        }
+    }
+
+    // Nobody reads the normalised features any more: the last barrier came after the last of fc1.
+#pragma unroll
+    for (int m = 0; m < MT2; m++)
+#pragma unroll
+        for (int j = 0; j < NT2; j++) {
+            u16* to = n + ((wy + 2 * m) * TILE_W + wx) * CP + j * 8 + own.t * 2;
+            *(u32*)to = pair(sum[m][j][0], sum[m][j][1]);
+            *(u32*)(to + TILE_W * CP) = pair(sum[m][j][2], sum[m][j][3]);
+        }
+    barrier();
+    store_sum<WARPS * 32>(out, x, n, frame, top, left, own.thread);
+}

@@ -1,0 +1,223 @@
+// What the kernels share: a tile of 8×16 pixels with the ring around it in shared memory, LayerNorm, depthwise
+// neighbours, GELU, products against weights in shared memory.
+//
+// C channels are rounded up to C8, a multiple of 8, with zeros. A pixel in shared memory takes CP numbers: CP/8 is odd,
+// so that eight pixels' rows of an 8×8 matrix lie in different banks.
+#pragma once
+#include "device.cuh"
+
+DEVICE constexpr int odd_eighths(int n) { return n / 8 % 2 ? n : n + 8; }
+
+constexpr int C8 = (C + 7) / 8 * 8;
+constexpr int CP = odd_eighths(C8);
+constexpr int TILE_H = 8, TILE_W = 16, HALO_W = TILE_W + 2, HALO = (TILE_H + 2) * HALO_W, TILE = TILE_H * TILE_W;
+
+struct Lane {
+    int thread, warp, lane, g, t;
+    DEVICE Lane(int thread) : thread(thread), warp(thread / 32), lane(thread % 32), g(lane / 4), t(lane % 4) {}
+};
+
+struct Frame {
+    int start, stop, height, width;
+};
+
+// max(x, 0) − |x|·Q(|x|), Q the normal distribution's upper tail, log2 Q as a polynomial: `gelu` of the Triton kernels
+// explains it. In fp16 by pairs: what rounding adds stays below that of a sum's result.
+DEVICE float gelu(float x) {
+    float a = x < 0 ? -x : x;
+    float q = -0.00047329400f * a + 0.00708446093f;
+    q = q * a - 0.05182716623f;
+    q = q * a - 0.45999264717f;
+    q = q * a - 1.15078771114f;
+    q = q * a - 1.00003767014f;
+    return (x < 0 ? 0 : x) - a * exp2_of(q);
+}
+#ifdef FDAT_BF16
+DEVICE u32 gelu(u32 x) { return pair(gelu(low(x)), gelu(high(x))); }
+DEVICE u32 gelu(float x, float y) { return pair(gelu(x), gelu(y)); }
+#else
+DEVICE u32 gelu(u32 x) {
+    u32 a = x & 0x7fff7fffu;
+    u32 q = multiply_add(a, pair(-0.00047329400f, -0.00047329400f), pair(0.00708446093f, 0.00708446093f));
+    q = multiply_add(q, a, pair(-0.05182716623f, -0.05182716623f));
+    q = multiply_add(q, a, pair(-0.45999264717f, -0.45999264717f));
+    q = multiply_add(q, a, pair(-1.15078771114f, -1.15078771114f));
+    q = multiply_add(q, a, pair(-1.00003767014f, -1.00003767014f));
+    return multiply_add(a ^ 0x80008000u, exp2_pair(q), larger(x, 0u));
+}
+DEVICE u32 gelu(float x, float y) { return gelu(pair(x, y)); }
+#endif
+
+// Eight channels of a pixel [C], zeros beyond the last.
+DEVICE Vector load_channels(const u16* pixel, int c) {
+    Vector v = {};
+    if (C % 8 == 0) {
+        if (c < C) v = *(const Vector*)(pixel + c);
+    } else if (C % 4) {
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+            if (c + i < C) v.part[i / 2] |= (u32)pixel[c + i] << i % 2 * 16;
+    } else {
+        HalfVector lower = {}, upper = {};
+        if (c < C) lower = *(const HalfVector*)(pixel + c);
+        if (c + 4 < C) upper = *(const HalfVector*)(pixel + c + 4);
+        v.part[0] = lower.part[0], v.part[1] = lower.part[1], v.part[2] = upper.part[0], v.part[3] = upper.part[1];
+    }
+    return v;
+}
+DEVICE void store_channels(u16* pixel, int c, const Vector& v) {
+    if (C % 8 == 0) {
+        if (c < C) *(Vector*)(pixel + c) = v;
+    } else {
+        if (c < C) *(HalfVector*)(pixel + c) = {v.part[0], v.part[1]};
+        if (c + 4 < C) *(HalfVector*)(pixel + c + 4) = {v.part[2], v.part[3]};
+    }
+}
+
+// LayerNorm of `count` pixels into shared memory [count, CP], zeros where `address` gives none. 8 to 32 lanes share a
+// pixel, and four pixels are under way at once.
+template <int THREADS, typename Address>
+DEVICE void normalise(u16* n, int count, const float* weight, const float* bias, int thread, Address address) {
+    constexpr int LANES = C8 <= 64 ? 8 : C8 <= 128 ? 16 : 32, AHEAD = 4, STEP = THREADS / LANES;
+    const int c = thread % LANES * 8;
+    float w[8], b[8];
+    for (int i = 0; i < 8; i++) w[i] = c < C8 ? weight[c + i] : 0, b[i] = c < C8 ? bias[c + i] : 0;
+    for (int first = thread / LANES; first < (count + STEP - 1) / STEP * STEP; first += AHEAD * STEP) {
+        Vector v[AHEAD];
+        bool exists[AHEAD];
+#pragma unroll
+        for (int k = 0; k < AHEAD; k++) {
+            const u16* pixel = first + k * STEP < count ? address(first + k * STEP) : nullptr;
+            exists[k] = pixel != nullptr;
+            v[k] = {};
+            if (pixel) v[k] = load_channels(pixel, c);
+        }
+#pragma unroll
+        for (int k = 0; k < AHEAD; k++) {
+            float x[8], sum = 0, squares = 0;
+#pragma unroll
+            for (int i = 0; i < 4; i++) x[2 * i] = low(v[k].part[i]), x[2 * i + 1] = high(v[k].part[i]);
+#pragma unroll
+            for (int i = 0; i < 8; i++) sum += x[i];
+#pragma unroll
+            for (int mask = 1; mask < LANES; mask *= 2) sum += from_lane(sum, mask);
+            const float mean = sum / C;
+#pragma unroll
+            for (int i = 0; i < 8; i++) {
+                x[i] = c + i < C ? x[i] - mean : 0;
+                squares += x[i] * x[i];
+            }
+#pragma unroll
+            for (int mask = 1; mask < LANES; mask *= 2) squares += from_lane(squares, mask);
+            const float scale = inverse_root(squares / C + 1e-5f);
+            Vector result = {};
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                result.part[i] = pair(x[2 * i] * scale * w[2 * i] + b[2 * i], x[2 * i + 1] * scale * w[2 * i + 1] + b[2 * i + 1]);
+            if (!exists[k]) result = {};
+            if (c < C8 && first + k * STEP < count) *(Vector*)(n + (first + k * STEP) * CP + c) = result;
+        }
+    }
+}
+
+// The tile's pixels and the ring around them, normalised: [HALO, CP]; zeros outside of the frame.
+template <int THREADS>
+DEVICE void normalise_halo(u16* n, const u16* x, const float* weight, const float* bias, const Frame& frame, int top, int left, int thread) {
+    normalise<THREADS>(n, HALO, weight, bias, thread, [&](int p) -> const u16* {
+        const int row = top - 1 + p / HALO_W, column = left - 1 + p % HALO_W;
+        const bool inside = row >= 0 && row < frame.height && column >= 0 && column < frame.width;
+        return inside ? x + ((long long)row * frame.width + column) * C : nullptr;
+    });
+}
+
+// [rows, columns] from global to shared memory, ahead; columns a multiple of 8, rows `stride` apart there.
+template <int THREADS>
+DEVICE void copy_matrix(u16* to, const u16* from, int rows, int columns, int stride, int thread) {
+    const int vectors = columns / 8;
+    for (int i = thread; i < rows * vectors; i += THREADS)
+        copy_ahead(to + i / vectors * stride + i % vectors * 8, from + i * 8);
+}
+
+// d[m][n] += a[m]·wᵀ over K terms: 16-row tiles of shared memory by 8-column tiles of w [columns, K], rows `stride` apart.
+// a[m] points at this lane's row (lane % 16) and eighth (lane / 16) of tile m.
+template <int MT, int NT, int K>
+DEVICE void multiply(float (&d)[MT][NT][4], const u16* const (&a)[MT], const u16* w, int stride, int lane) {
+    const u16* row = w + (lane % 8 + lane / 16 * 8) * stride + lane / 8 % 2 * 8;
+#pragma unroll
+    for (int k = 0; k + 16 <= K; k += 16) {
+        u32 left[MT][4];
+#pragma unroll
+        for (int m = 0; m < MT; m++) load_matrices(left[m], a[m] + k);
+#pragma unroll
+        for (int n = 0; n < NT; n += 2) {
+            u32 right[4];
+            load_matrices(right, (n + 1 < NT ? row : w + lane % 8 * stride + lane / 8 % 2 * 8) + n * 8 * stride + k);
+#pragma unroll
+            for (int m = 0; m < MT; m++) {
+                multiply16(d[m][n], left[m], right[0], right[1]);
+                if (n + 1 < NT) multiply16(d[m][n + 1], left[m], right[2], right[3]);
+            }
+        }
+    }
+    if (K % 16) {
+        constexpr int k = K / 16 * 16;
+        u32 left[MT][4];
+#pragma unroll
+        for (int m = 0; m < MT; m++) load_matrices(left[m], a[m] + k - lane / 16 * 8);  // its upper half is not used
+#pragma unroll
+        for (int n = 0; n < NT; n += 4) {
+            u32 right[4];
+            const int tile = n + lane / 8 < NT ? n + lane / 8 : n;
+            load_matrices(right, w + (tile * 8 + lane % 8) * stride + k);
+#pragma unroll
+            for (int m = 0; m < MT; m++)
+#pragma unroll
+                for (int i = 0; i < 4; i++)
+                    if (n + i < NT) multiply8(d[m][n + i], left[m][0], left[m][1], right[i]);
+        }
+    }
+}
+
+// A result tile as the left side of the next product: columns 16·k … 16·k + 15 of d.
+template <int NT> DEVICE void as_left(u32 (&left)[4], const float (&d)[NT][4], int k) {
+    left[0] = pair(d[2 * k][0], d[2 * k][1]), left[1] = pair(d[2 * k][2], d[2 * k][3]);
+    left[2] = pair(d[2 * k + 1][0], d[2 * k + 1][1]), left[3] = pair(d[2 * k + 1][2], d[2 * k + 1][3]);
+}
+
+// Depthwise 3×3 at ROWS pixels below each other, two channels: `at` is the upper left neighbour of the topmost in shared
+// memory, pixels `stride` apart; taps [9, tap_stride].
+template <int ROWS> DEVICE void depthwise(u32 (&sum)[ROWS], const u16* at, int stride, const u16* taps, int tap_stride) {
+#pragma unroll
+    for (int o = 0; o < ROWS; o++) sum[o] = 0;
+#pragma unroll
+    for (int dx = 0; dx < 3; dx++) {
+        u32 tap[3];
+#pragma unroll
+        for (int dy = 0; dy < 3; dy++) tap[dy] = *(const u32*)(taps + (dy * 3 + dx) * tap_stride);
+#pragma unroll
+        for (int r = 0; r < ROWS + 2; r++) {
+            const u32 value = *(const u32*)(at + (r * HALO_W + dx) * stride);
+#pragma unroll
+            for (int dy = 0; dy < 3; dy++)
+                if (r - dy >= 0 && r - dy < ROWS) sum[r - dy] = multiply_add(value, tap[dy], sum[r - dy]);
+        }
+    }
+}
+
+// out = x + staged, for the tile's pixels that are asked for; staged [TILE, CP] in shared memory.
+template <int THREADS>
+DEVICE void store_sum(u16* out, const u16* x, const u16* staged, const Frame& frame, int top, int left, int thread) {
+    constexpr int VECTORS = C8 / 8;
+    for (int i = thread; i < TILE * VECTORS; i += THREADS) {
+        const int p = i / VECTORS, c = i % VECTORS * 8;
+        const int row = top + p / TILE_W, column = left + p % TILE_W;
+        if (row >= frame.stop || column >= frame.width) continue;
+        const long long at = ((long long)row * frame.width + column) * C;
+        const Vector before = load_channels(x + at, c), added = *(const Vector*)(staged + p * CP + c);
+        Vector sum;
+#pragma unroll
+        for (int k = 0; k < 4; k++)
+            sum.part[k] = pair(low(before.part[k]) + low(added.part[k]), high(before.part[k]) + high(added.part[k]));
+        store_channels(out + at, c, sum);
+    }
+}

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,18 @@ def test_a_run_starts_from_a_model(session, tmp_path):
     train(follow)
     with safe_open(follow.out, "pt") as file:
         assert file.metadata()["started_from"] == "model.safetensors"
+
+
+def test_a_compiled_run_compiles_once_whatever_is_validated_and_saved(session, monkeypatch):
+    from torch._dynamo.testing import CompileCounter
+
+    counter = CompileCounter()
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=counter))
+    config = Path(session.config)
+    plain = train(session)
+    config.write_text(config.read_text() + "compile = true\nsave_minutes = 0.0\n")
+    assert train(session).psnr == pytest.approx(plain.psnr, abs=0.01)
+    assert counter.frame_count == 1
 
 
 def test_a_share_of_no_start_is_refused(session):

@@ -29,8 +29,9 @@ def build(data):
                 **tables,
             }
         )
-        sampler = PatchSampler(load_crops(data, 2, recipe.downscale), recipe)
-        return Trainer(recipe, sampler, torch.device("cpu"), budget=budget, workers=workers)
+        device = torch.device("cpu")
+        sampler = PatchSampler(load_crops(data, 2, recipe.downscale), recipe, device)
+        return Trainer(recipe, sampler, device, budget=budget, workers=workers)
 
     return make
 
@@ -73,7 +74,7 @@ def test_dropout_resumes_too(build):
 
 def test_workers_share_a_batch_without_changing_its_gradients(build):
     single, shared = (build(workers, run={"steps": 6, "precision": "fp32"}) for workers in (1, 2))
-    assert shared.train_step() == pytest.approx(single.train_step(), rel=1e-5)
+    torch.testing.assert_close(shared.train_step(), single.train_step(), rtol=1e-5, atol=0)
     for a, b in zip(single.module.parameters(), shared.module.parameters(), strict=True):
         torch.testing.assert_close(a.grad, b.grad, rtol=1e-3, atol=1e-6)
 
@@ -97,6 +98,24 @@ def test_a_pause_is_not_work():
         clock.tick(0.5)
     clock.tick(3600)
     assert clock.worked == pytest.approx(5 + 2.5)
+
+
+def test_a_gpu_is_waited_for_one_step_later(build, monkeypatch):
+    class Event:
+        def record(self, stream):
+            seen.append(("queued", self))
+
+        def synchronize(self):
+            seen.append(("waited", self))
+
+    seen, trainer = [], build()
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: None)
+    trainer.device = torch.device("cuda")  # of all that a step does, only the waiting asks for it
+    for _ in range(3):
+        trainer.train_step()
+    first, second, third = (event for what, event in seen if what == "queued")
+    assert seen == [("queued", first), ("queued", second), ("waited", first), ("queued", third), ("waited", second)]
 
 
 def test_starting_from_another_network_is_refused(build):

@@ -4,7 +4,7 @@ import hashlib
 import io
 import logging
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,14 +31,16 @@ class Crops:
     Args:
         names: File names, sorted.
         high: [N, H, W, 3] uint8.
-        low: [N, H/scale, W/scale, 3] uint8 for each downscaling kernel.
+        kernels: The downscaling kernels.
+        low: [K, N, H/scale, W/scale, 3] uint8, by kernel.
         detail: [N, H/scale/8, W/scale/8]: mean absolute error of bicubic upscaling in each cell, in 8-bit steps.
         scale: Size of `high` over `low`.
     """
 
     names: tuple[str, ...]
     high: Picture
-    low: Mapping[str, Picture]
+    kernels: tuple[str, ...]
+    low: Picture
     detail: NDArray[np.float32]
     scale: int
 
@@ -87,14 +89,14 @@ def load_crops(data: Path, scale: int, facts: DownscaleFacts) -> Crops:
     names = tuple(name for name, _ in files)
     with ThreadPoolExecutor() as pool:
         high = _stacked(names, pool.map(lambda file: decode(file[1]), files))
-        low = {
-            kernel: np.stack(list(pool.map(_shrinker(scale, kernel, facts), high)))
-            for kernel, share in facts.kernels.items()
-            if share > 0
-        }
+        kernels = tuple(kernel for kernel, share in facts.kernels.items() if share > 0)
+        low = np.empty((len(kernels), len(names), high.shape[1] // scale, high.shape[2] // scale, 3), np.uint8)
+        for layer, kernel in zip(low, kernels, strict=True):
+            for n, small in enumerate(pool.map(_shrinker(scale, kernel, facts), high)):
+                layer[n] = small
         detail = np.stack(list(pool.map(lambda picture: _detail(picture, scale), high)))
     _log.info("%d pictures of %dx%d from %s", len(names), high.shape[2], high.shape[1], data)
-    return Crops(names, high, low, detail, scale)
+    return Crops(names, high, kernels, low, detail, scale)
 
 
 def pack_crops(folder: Path, file: Path, megabytes: float) -> int:

@@ -3,14 +3,15 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vsfdat.errors import TrainingError
 
 from .perceptual import INSTALL, load_lpips
-from .recipe import LossFacts
+from .recipe import LossFacts, RunFacts
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+Objective = Callable[[Tensor, Tensor], Tensor]
 
 
 def build_loss(facts: LossFacts, device: torch.device) -> Loss:
@@ -31,6 +32,32 @@ def build_loss(facts: LossFacts, device: torch.device) -> Loss:
         return l1_with_frequency(prediction, target, facts.frequency) + facts.perceptual * look
 
     return loss
+
+
+def build_objective(module: nn.Module, loss: Loss, facts: RunFacts) -> Objective:
+    """Join all between a batch and its loss.
+
+    What `torch.compile` builds goes from bytes to fp32 pictures. The loss stays outside, as it has no code for complex
+    numbers: there are about ten operations on pictures in it, beside hundreds on feature maps in the network.
+
+    Args:
+        module: The network being trained.
+        loss: What `build_loss` built.
+        facts: The precision of the network's pass, and whether it is compiled.
+
+    Returns:
+        A function of low-resolution patches [B, H, W, 3] uint8 and their originals [B, H·scale, W·scale, 3].
+    """
+
+    def pictures(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+        # [B, H, W, 3] -> [B, 3, H, W], channels last as it already lies
+        source, target = (patches.permute(0, 3, 1, 2) / 255 for patches in (low, high))
+        with torch.autocast(low.device.type, torch.bfloat16, enabled=facts.precision == "bf16"):
+            prediction = module(source)
+        return prediction.float(), target
+
+    run = torch.compile(pictures) if facts.compile else pictures
+    return lambda low, high: loss(*run(low, high))
 
 
 def l1_with_frequency(prediction: Tensor, target: Tensor, frequency: float) -> Tensor:

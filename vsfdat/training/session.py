@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from vsfdat.errors import TrainingError
 from vsfdat.models import load_model
@@ -69,7 +70,7 @@ def train(session: Session) -> Score | None:
     recipe = read_recipe(session.config)
     crops = load_crops(session.data, network_config(recipe).scale, recipe.downscale)
     budget = session.hours * 3600 if session.hours else None
-    sampler = PatchSampler(crops, recipe)
+    sampler = PatchSampler(crops, recipe, session.device)
     trainer = Trainer(recipe, sampler, session.device, budget=budget, workers=session.workers)
     _begin(trainer, session)
     metadata = _origin(recipe, crops, session)
@@ -100,14 +101,14 @@ def _begin(trainer: Trainer, session: Session) -> None:
 
 
 def _run(trainer: Trainer, session: Session, logbook: Logbook, metadata: dict[str, str]) -> Score | None:
-    run, score, losses = trainer.recipe.run, None, list[float]()
+    run, score, losses = trainer.recipe.run, None, list[Tensor]()
     saved = time.monotonic()
     while trainer.progress < 1:
         losses.append(trainer.train_step())
         if trainer.step % run.validate_every == 0 or trainer.progress >= 1:
             score = _validate(trainer, session)
             psnr, ssim = (score.psnr, score.ssim) if score else (float("nan"), float("nan"))
-            loss = sum(losses) / len(losses)
+            loss = torch.stack(losses).mean().item()
             logbook.write(Line(trainer.step, trainer.clock.worked, trainer.progress, loss, psnr, ssim))
             losses.clear()
         if time.monotonic() - saved > run.save_minutes * 60:

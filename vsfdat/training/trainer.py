@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from vsfdat.arch import FDAT, PRESETS, FDATConfig
 from vsfdat.errors import TrainingError
 
-from .downscale import Picture
-from .losses import build_loss
+from .losses import build_loss, build_objective
 from .optimizer import Average, build_optimizers, lr_factor, set_lr
 from .recipe import Recipe
 from .sampler import PatchSampler
@@ -79,8 +78,8 @@ class Trainer:
         self.step = 0
         self._parameters = list(self.module.parameters())
         self._optimizers = build_optimizers(self.module, recipe.optimizer)
-        self._network = torch.compile(self.module) if recipe.run.compile else self.module
-        self._loss = build_loss(recipe.loss, device)
+        self._objective = build_objective(self.module, build_loss(recipe.loss, device), recipe.run)
+        self._queued: torch.cuda.Event | None = None
         self._pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
 
     @property
@@ -89,23 +88,23 @@ class Trainer:
         done = self.step / self.recipe.run.steps if self._budget is None else self.clock.worked / self._budget
         return min(1.0, done)
 
-    def train_step(self) -> float:
-        """Do one step.
+    def train_step(self) -> Tensor:
+        """Do one step; a GPU may still be busy with it afterwards, but no longer with the one before.
 
         Returns:
-            The loss.
+            The loss [], where the network runs: reading it waits for the step.
         """
         began = time.perf_counter()
         facts = self.recipe.optimizer
         torch.manual_seed(self.recipe.run.seed * 1_000_003 + self.step)  # dropout, so that resuming changes nothing
-        low, high = (self._to_device(patches) for patches in self._sampler.batch(self.step))
-        loss = self._backward(low, high)
+        loss = self._backward(*self._sampler.batch(self.step))
         nn.utils.clip_grad_norm_(self._parameters, facts.clip_norm)
         set_lr(self._optimizers, lr_factor(self.step, self.progress, facts))
         for optimizer in self._optimizers:
             optimizer.step()
         self.average.update(self.step)
         self.step += 1
+        self._keep_pace(loss)
         self.clock.tick(time.perf_counter() - began)
         return loss
 
@@ -162,29 +161,33 @@ class Trainer:
         network.load_state_dict(self.result())
         return network.eval()
 
-    def _backward(self, low: Tensor, high: Tensor) -> float:
-        """Low and high patches [B, 3, H, W] uint8 -> the loss; leaves its gradients with the parameters."""
+    def _keep_pace(self, loss: Tensor) -> None:
+        """Stay one step ahead of the device: it need not wait for Python, and the clock still counts its work."""
+        if self.device.type != "cuda":
+            loss.item()
+            return
+        before, self._queued = self._queued, torch.cuda.Event()  # type: ignore[no-untyped-call]
+        self._queued.record(torch.cuda.current_stream(self.device))
+        if before is not None:
+            before.synchronize()
+
+    def _backward(self, low: Tensor, high: Tensor) -> Tensor:
+        """Low and high patches [B, H, W, 3] uint8 -> the loss; leaves its gradients with the parameters."""
         if self._workers == 1:
             loss, gradients = self._gradients(low, high)
         else:
             shards = self._pool.map(self._gradients, low.chunk(self._workers), high.chunk(self._workers))
             losses, lists = zip(*shards, strict=True)
-            loss = sum(losses) / len(losses)
+            loss = torch.stack(losses).mean()
             gradients = tuple(sum(parts) / len(parts) for parts in zip(*lists, strict=True))
         for parameter, gradient in zip(self._parameters, gradients, strict=True):
             parameter.grad = gradient
         return loss
 
-    def _gradients(self, low: Tensor, high: Tensor) -> tuple[float, tuple[Tensor, ...]]:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.run.precision == "bf16"):
-            prediction = self._network(low / 255)
-        loss = self._loss(prediction.float(), high / 255)
+    def _gradients(self, low: Tensor, high: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        loss = self._objective(low, high)
         # The gates that a block does not use get no gradient, but every optimiser step should see the same tensors.
-        return loss.item(), torch.autograd.grad(loss, self._parameters, materialize_grads=True)
-
-    def _to_device(self, patches: Picture) -> Tensor:
-        """[B, H, W, 3] -> [B, 3, H, W], channels last as it already lies."""
-        return torch.from_numpy(patches).to(self.device).permute(0, 3, 1, 2)
+        return loss.detach(), torch.autograd.grad(loss, self._parameters, materialize_grads=True)
 
 
 def network_config(recipe: Recipe) -> FDATConfig:

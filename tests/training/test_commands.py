@@ -49,6 +49,15 @@ def test_pack_says_how_many_pictures_it_kept(data, tmp_path, capsys):
     assert capsys.readouterr().out == f"{tmp_path / 'crops.zip'}: 6 pictures\n"
 
 
+def test_pack_splits_what_one_file_cannot_hold(data, tmp_path, capsys):
+    size = sum(file.stat().st_size for file in data.iterdir()) / 1e6
+    commands.pack(data, tmp_path / "crops.zip", megabytes=0.7 * size, split=True)
+    assert [line.split(": ")[0] for line in capsys.readouterr().out.splitlines()] == [
+        str(tmp_path / "crops-1.zip"),
+        str(tmp_path / "crops-2.zip"),
+    ]
+
+
 def test_missing_packages_are_named(data, tmp_path, monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "av" else find(name))

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from vsfdat.errors import TrainingError
-from vsfdat.training.crops import load_crops, pack_crops
+from vsfdat.training.crops import load_crops, pack_crops, split_crops
 from vsfdat.training.downscale import downscale
 from vsfdat.training.recipe import DownscaleFacts
 
@@ -68,6 +68,40 @@ def test_a_packed_file_keeps_to_its_size_and_every_style(data, tmp_path):
     assert (tmp_path / "some.zip").stat().st_size <= limit
     assert 2 <= kept < 6
     assert set(load_crops(tmp_path / "some.zip", 2, KERNELS).styles) == {"line", "photo"}
+
+
+@pytest.fixture
+def parts(data, tmp_path):
+    """A folder with all the pictures in files of at most 0.7 times their size."""
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    limit = sum(file.stat().st_size for file in data.iterdir()) * 0.7
+    written = split_crops(data, folder / "crops.zip", megabytes=limit / 1e6)
+    assert [file.name for file in written] == ["crops-1.zip", "crops-2.zip"]
+    assert sum(written.values()) == 6
+    assert all(file.stat().st_size <= limit for file in written)
+    return folder
+
+
+def test_a_folder_of_packed_files_is_the_folder_that_they_were_made_of(data, parts):
+    assert load_crops(parts, 2, KERNELS).fingerprint() == load_crops(data, 2, KERNELS).fingerprint()
+
+
+def test_packed_files_and_pictures_go_together(parts):
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(parts / "map_0.png")
+    assert load_crops(parts, 2, KERNELS).styles == ["line"] * 4 + ["map"] + ["photo"] * 2
+
+
+def test_a_picture_in_two_packed_files_is_refused(data, parts):
+    pack_crops(data, parts / "all.zip", megabytes=1)
+    with pytest.raises(TrainingError, match=r"parts holds two pictures named line_0\.png"):
+        load_crops(parts, 2, KERNELS)
+
+
+def test_a_picture_larger_than_a_part(data, tmp_path):
+    with pytest.raises(TrainingError) as caught:
+        split_crops(data, tmp_path / "crops.zip", megabytes=0.001)
+    assert str(caught.value) == "line_0.png does not fit into 0.001 megabytes"
 
 
 def test_a_file_that_is_not_packed_data(tmp_path):

@@ -47,7 +47,7 @@ class Commands:
         Parameters
         ----------
         data
-            A folder of pictures of one size, named STYLE_anything, or a file that `vsfdat pack` made.
+            A folder of pictures of one size, named STYLE_anything; a file that `vsfdat pack` made, or a folder of such.
         config
             A recipe: a TOML file, or the name of one that comes along, such as fdat-tiny-2x.
         out
@@ -157,8 +157,8 @@ class Commands:
         shown = {name: upscale for name, upscale in upscalers.items() if name not in _NOT_DRAWN}
         Image.fromarray(contact_sheet(shown, data, scale, harm=compressed, rows=rows)).save(out, optimize=True)
 
-    def pack(self, data: Path, out: Path, *, megabytes: float = 50) -> None:
-        """Put training pictures into one file, to carry to another machine.
+    def pack(self, data: Path, out: Path, *, megabytes: float = 50, split: bool = False) -> None:
+        """Put training pictures into one file, to carry to another machine, or into several.
 
         Parameters
         ----------
@@ -168,10 +168,13 @@ class Commands:
             The file to write.
         megabytes
             Its largest size; where not all fit, every style keeps its share.
+        split
+            Keep all, in as many files of that size as they take: OUT-1.zip, OUT-2.zip and so on.
         """
-        from .crops import pack_crops
+        from .crops import pack_crops, split_crops
 
-        sys.stdout.write(f"{out}: {pack_crops(data, out, megabytes)} pictures\n")
+        counts = split_crops(data, out, megabytes) if split else {out: pack_crops(data, out, megabytes)}
+        _print_lines(f"{file}: {count} pictures" for file, count in counts.items())
 
     def _upscalers(self, models: Sequence[str], device: str) -> "tuple[dict[str, Upscaler], int]":
         """Load models and put them behind the classic upscalers of the same scale.

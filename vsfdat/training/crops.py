@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -68,24 +69,28 @@ def list_pictures(folder: Path) -> list[Path]:
     Raises:
         TrainingError: There is none.
     """
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES) if folder.is_dir() else []
+    files = _pictures_in(folder)
     if not files:
         raise TrainingError(f"no pictures ({', '.join(SUFFIXES)}) in {folder}")
     return files
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES) if folder.is_dir() else []
 
 
 def load_crops(data: Path, scale: int, facts: DownscaleFacts) -> Crops:
     """Decode every training picture and downscale it with each kernel.
 
     Args:
-        data: A folder of pictures of one size named STYLE_anything, or a file that `pack_crops` made of one.
+        data: A folder of pictures of one size named STYLE_anything; or a packed file, or a folder with such files.
         scale: Scale that the network is to learn; 1 leaves the pictures as they are.
         facts: The kernels; those of share 0 are left out.
 
     Raises:
-        TrainingError: There are no pictures, or they differ in size.
+        TrainingError: There are no pictures, or they differ in size, or two have one name.
     """
-    files = _read_packed(data) if data.is_file() else [(file.name, file.read_bytes()) for file in list_pictures(data)]
+    files = _read_files(data)
     names = tuple(name for name, _ in files)
     with ThreadPoolExecutor() as pool:
         high = _stacked(names, pool.map(lambda file: decode(file[1]), files))
@@ -118,10 +123,38 @@ def pack_crops(folder: Path, file: Path, megabytes: float) -> int:
     for path in files:
         styles.setdefault(path.name.split("_")[0], []).append(path)
     kept = [path for members in styles.values() for path in _evenly_spread(members, share)]
-    with zipfile.ZipFile(file, "w") as archive:
-        for path in sorted(kept):
-            archive.write(path, path.name)
+    _write_packed(file, sorted(kept))
     return len(kept)
+
+
+def split_crops(folder: Path, file: Path, megabytes: float) -> dict[Path, int]:
+    """Put a whole folder into as many files of a size as it takes.
+
+    Args:
+        folder: Pictures named STYLE_anything.
+        file: What to write, a number before its suffix: crops-1.zip, crops-2.zip and so on for crops.zip.
+        megabytes: Largest size of a file.
+
+    Returns:
+        How many pictures each file holds.
+
+    Raises:
+        TrainingError: A picture alone is larger.
+    """
+    parts: list[list[Path]] = []
+    room = 0.0
+    for path in list_pictures(folder):
+        if _packed_size(path) + _ZIP_LINES > megabytes * 1e6:
+            raise TrainingError(f"{path.name} does not fit into {megabytes:g} megabytes")
+        if _packed_size(path) > room:
+            parts.append([])
+            room = megabytes * 1e6 - _ZIP_LINES
+        parts[-1].append(path)
+        room -= _packed_size(path)
+    written = {file.with_stem(f"{file.stem}-{n}"): part for n, part in enumerate(parts, 1)}
+    for name, part in written.items():
+        _write_packed(name, part)
+    return {name: len(part) for name, part in written.items()}
 
 
 def decode(data: bytes) -> Picture:
@@ -132,10 +165,29 @@ def decode(data: bytes) -> Picture:
         return np.asarray(image.convert("RGB"))
 
 
+def _write_packed(file: Path, pictures: list[Path]) -> None:
+    with zipfile.ZipFile(file, "w") as archive:
+        for path in pictures:
+            archive.write(path, path.name)
+
+
+def _read_files(data: Path) -> list[tuple[str, bytes]]:
+    """Read names and bytes, sorted by name: of a packed file, or of a folder's packed files and pictures."""
+    packed = [data] if data.is_file() else sorted(data.glob("*.zip"))
+    loose = _pictures_in(data) if packed else list_pictures(data)
+    files = [found for file in packed for found in _read_packed(file)]
+    files += [(file.name, file.read_bytes()) for file in loose]
+    files.sort(key=lambda found: found[0])
+    for (name, _), (following, _) in pairwise(files):
+        if name == following:
+            raise TrainingError(f"{data} holds two pictures named {name}")
+    return files
+
+
 def _read_packed(file: Path) -> list[tuple[str, bytes]]:
     try:
         with zipfile.ZipFile(file) as archive:
-            return [(name, archive.read(name)) for name in sorted(archive.namelist())]
+            return [(name, archive.read(name)) for name in archive.namelist()]
     except zipfile.BadZipFile:
         raise TrainingError(f"{file} is neither a folder of pictures nor a packed data file") from None
 

@@ -29,7 +29,7 @@ class Session:
     """Name the files and the limits of a run.
 
     Args:
-        data: Folder of training pictures, or a file that `pack_crops` made.
+        data: Training pictures, as `load_crops` reads them.
         config: Recipe file, or the name of one of the package's.
         out: Model file to write; the training state, the log and the curve lie beside it under its name.
         start: Model to begin with: a name or a file.

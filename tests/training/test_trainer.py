@@ -2,6 +2,7 @@ import io
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from vsfdat.errors import TrainingError
 from vsfdat.models import load_model
@@ -100,7 +101,17 @@ def test_a_pause_is_not_work():
     assert clock.worked == pytest.approx(5 + 2.5)
 
 
-def test_a_gpu_is_waited_for_one_step_later(build, monkeypatch):
+class Reads(TorchDispatchMode):
+    """Count the numbers that Python reads from tensors: each waits for a GPU."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+        self.count += function is torch.ops.aten._local_scalar_dense.default
+        return function(*arguments, **(keywords or {}))
+
+
+def test_a_gpu_is_waited_for_one_step_later_and_not_before(build, monkeypatch):
     class Event:
         def record(self, stream):
             seen.append(("queued", self))
@@ -112,8 +123,10 @@ def test_a_gpu_is_waited_for_one_step_later(build, monkeypatch):
     monkeypatch.setattr(torch.cuda, "Event", Event)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: None)
     trainer.device = torch.device("cuda")  # of all that a step does, only the waiting asks for it
-    for _ in range(3):
-        trainer.train_step()
+    with Reads() as reads:
+        for _ in range(3):
+            trainer.train_step()
+    assert reads.count == 0
     first, second, third = (event for what, event in seen if what == "queued")
     assert seen == [("queued", first), ("queued", second), ("waited", first), ("queued", third), ("waited", second)]
 

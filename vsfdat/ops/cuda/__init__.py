@@ -39,7 +39,7 @@ _SPAN = 128  # pixels of the Gram matrix's spans
 
 @dataclass(frozen=True)
 class PackedNorm:
-    """LayerNorm and the depthwise taps behind it: `weight`, `bias` [C8] fp32, `taps` [9, C8], zeros beyond C."""
+    """LayerNorm and the depthwise taps behind it: `weight` and `bias` [C8], `taps` [9, C8], zeros beyond C."""
 
     weight: Tensor
     bias: Tensor
@@ -55,7 +55,7 @@ class PackedSpatial:
         norm: Packed.
         qkv: [heads, 96, C8]: 32 rows each of q, k and v.
         qkv_bias: [heads, 96] fp32.
-        position: [heads, 64, 64].
+        position: [heads, 4, 4, 32, 8]: of 16 queries, what each lane of a warp adds to its scores.
         channels: C.
     """
 
@@ -118,7 +118,7 @@ def pack_spatial(weights: SpatialWeights) -> PackedSpatial:
         norm=_pack_norm(weights.norm, weights.conv),
         qkv=F.pad(qkv, (0, _eighths(c) - c, 0, _HEAD - head)).contiguous(),
         qkv_bias=F.pad(qkv_bias, (0, _HEAD - head)).float().contiguous(),
-        position=weights.bias.contiguous(),
+        position=_by_lane(weights.bias),
         channels=c,
     )
 
@@ -147,8 +147,8 @@ def pack_ffn(weights: FfnWeights, *, warps: int = 4, step: int | None = None) ->
     return PackedFfn(
         program=_program("ffn", weights.fc1, C=c, D=steps * step, D_STEP=step, WARPS=warps, PROGRAMS=programs),
         norm=PackedNorm(
-            weight=_padded(norm.weight.float(), _eighths(c)),
-            bias=_padded(norm.bias.float(), _eighths(c)),
+            weight=_padded(norm.weight, _eighths(c)),
+            bias=_padded(norm.bias, _eighths(c)),
             taps=taps.view(9, steps, step).transpose(0, 1).contiguous(),
         ),
         fc1=fc1.view(steps, step, -1).contiguous(),
@@ -250,13 +250,21 @@ def conv3x3(x: Tensor, out: Tensor, weights: PackedConv, residual: Tensor | None
 def _pack_norm(norm: Norm, conv: Tensor) -> PackedNorm:
     c8 = _eighths(conv.shape[0])
     taps = _padded(conv.flatten(1).T, c8)
-    return PackedNorm(_padded(norm.weight.float(), c8), _padded(norm.bias.float(), c8), taps)
+    return PackedNorm(_padded(norm.weight, c8), _padded(norm.bias, c8), taps)
 
 
 def _program(source: str, weight: Tensor, **facts: int) -> Program:
     if weight.dtype == torch.bfloat16:
         facts["FDAT_BF16"] = 1
     return build.program(source, tuple(facts.items()), weight.device)
+
+
+def _by_lane(position: Tensor) -> Tensor:
+    """[heads, 64, 64] -> [heads, 16 queries', 16 keys', lane, of 2 tiles' 2 query rows' 2 keys]."""
+    heads = position.shape[0]
+    # query = tile, row, g; key = tiles, tile, t, key
+    parts = position.view(heads, 4, 2, 8, 4, 2, 4, 2).permute(0, 1, 4, 3, 6, 5, 2, 7)
+    return parts.reshape(heads, 4, 4, 32, 8).contiguous()
 
 
 def _frame(x: Tensor, rows: Rows, *others: Tensor) -> tuple[int, int, int, int]:

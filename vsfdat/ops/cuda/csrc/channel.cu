@@ -4,7 +4,7 @@
 constexpr int THREADS = 256, NT = C8 / 8;
 
 // x + a + GELU(depthwise3×3(LN(x)))·sigmoid(a·gate), a = LN(x)·matrixᵀ + shift: 16 pixels a warp.
-KERNEL(THREADS, PROGRAMS) channel_apply(const u16* x, u16* out, const float* weight, const float* bias, const u16* taps,
+KERNEL(THREADS, PROGRAMS) channel_apply(const u16* x, u16* out, const u16* weight, const u16* bias, const u16* taps,
                                         const float* gate, const u16* matrix, const float* shift, int start, int stop,
                                         int height, int width) {
     const Lane own(threadIdx.x);
@@ -16,7 +16,7 @@ KERNEL(THREADS, PROGRAMS) channel_apply(const u16* x, u16* out, const float* wei
     copy_matrix<THREADS>(tap, taps, 9, C8, C8, own.thread);
     copy_matrix<THREADS>(w, matrix, C8, C8, CP, own.thread);
     end_copies();
-    normalise_halo<THREADS>(n, x, weight, bias, frame, top, left, own.thread);
+    normalise_halo<THREADS, 6>(n, x, weight, bias, frame, top, left, own.thread);
     await_copies<0>();
     barrier();
 
@@ -68,7 +68,7 @@ KERNEL(THREADS, PROGRAMS) channel_apply(const u16* x, u16* out, const float* wei
 // A warp makes 16 rows of the matrix.
 constexpr int STRIPES = (C8 + 15) / 16, GRAM_THREADS = STRIPES * 32, SPAN = 128;
 
-KERNEL(GRAM_THREADS, GRAM_THREADS > 256 ? 1 : 2) channel_reduce(const u16* x, float* gram, float* sums, const float* weight, const float* bias,
+KERNEL(GRAM_THREADS, GRAM_THREADS > 256 ? 1 : 2) channel_reduce(const u16* x, float* gram, float* sums, const u16* weight, const u16* bias,
                                        int start, int stop, int height, int width) {
     const Lane own(threadIdx.x);
     u16* n = (u16*)shared_memory;  // [SPAN, CP], and 8 numbers that the last row's tiles may touch
@@ -77,7 +77,7 @@ KERNEL(GRAM_THREADS, GRAM_THREADS > 256 ? 1 : 2) channel_reduce(const u16* x, fl
     for (int i = own.thread; i < 8; i += GRAM_THREADS) n[SPAN * CP + i] = 0;
     for (long long from = first + (long long)blockIdx.x * SPAN; from < last; from += (long long)gridDim.x * SPAN) {
         barrier();  // all are done with the last span
-        normalise<GRAM_THREADS>(n, SPAN, weight, bias, own.thread,
+        normalise<GRAM_THREADS, SPAN, 4>(n, weight, bias, own.thread,
                                 [&](int p) -> const u16* { return from + p < last ? x + (from + p) * C : nullptr; });
         barrier();
 #pragma unroll 2

@@ -8,7 +8,7 @@ constexpr int ACROSS = WARPS / 4, NT1 = D_STEP / 8 / ACROSS;  // fc1: 4 warps of
 constexpr int MT2 = 8 / WARPS, NT2 = C8 / 8;                  // fc2: row tiles a warp, each two rows of 8 pixels
 
 // As many as `ffn_shared` in __init__.py says.
-KERNEL(WARPS * 32, PROGRAMS) ffn(const u16* x, u16* out, const float* weight, const float* bias, const u16* fc1, const u16* taps,
+KERNEL(WARPS * 32, PROGRAMS) ffn(const u16* x, u16* out, const u16* weight, const u16* bias, const u16* fc1, const u16* taps,
                                  const u16* fc2, int start, int stop, int height, int width) {
     const Lane own(threadIdx.x);
     const Frame frame = {start, stop, height, width};
@@ -21,7 +21,7 @@ KERNEL(WARPS * 32, PROGRAMS) ffn(const u16* x, u16* out, const float* weight, co
 
     copy_matrix<WARPS * 32>(first, fc1, D_STEP, C8, CP, own.thread);
     end_copies();
-    normalise_halo<WARPS * 32>(n, x, weight, bias, frame, top, left, own.thread);
+    normalise_halo<WARPS * 32, 6>(n, x, weight, bias, frame, top, left, own.thread);
     for (int i = own.thread; i < (ROWS - HALO) * CP / 2; i += WARPS * 32) ((u32*)(n + HALO * CP))[i] = 0;
 
     const u16* rows[3];

@@ -10,12 +10,10 @@ constexpr int ARENA = 3 * HEAD * CP + 4 * TOKENS * KP;       // a head's weights
 constexpr int FIT = ARENA / WIDE_P / 16 * 16;                // columns of the projection that fit in their place
 constexpr int PART = FIT < C8 ? FIT : C8, PARTS = (C8 + PART - 1) / PART;
 
-DEVICE u32* bias_at(const u16* bias, int row, int column) { return (u32*)(bias + row * TOKENS + column); }
-
 // x + window_attention(LN(x))·projectionᵀ + projection_bias + GELU(depthwise3×3(LN(x))): two windows a program, 16
 // tokens a warp; a head's weights at a time.
-KERNEL(THREADS, PROGRAMS) spatial_apply(const u16* x, u16* out, const float* weight, const float* bias, const u16* qkv,
-                                        const float* qkv_bias, const u16* position, const u16* taps, const u16* projection,
+KERNEL(THREADS, PROGRAMS) spatial_apply(const u16* x, u16* out, const u16* weight, const u16* bias, const u16* qkv,
+                                        const float* qkv_bias, const Vector* position, const u16* taps, const u16* projection,
                                         const float* projection_bias, int start, int stop, int height, int width) {
     const Lane own(threadIdx.x);
     const Frame frame = {start, stop, height, width};
@@ -30,7 +28,7 @@ KERNEL(THREADS, PROGRAMS) spatial_apply(const u16* x, u16* out, const float* wei
     copy_matrix<THREADS>(tap, taps, 9, C8, C8, own.thread);
     copy_matrix<THREADS>(arena, qkv, 3 * HEAD, C8, CP, own.thread);
     end_copies();
-    normalise_halo<THREADS>(n, x, weight, bias, frame, top, left, own.thread);
+    normalise_halo<THREADS, 6>(n, x, weight, bias, frame, top, left, own.thread);
 
     // This lane's row of the tile of 16 tokens, and its upper left neighbour in the halo.
     const int r = own.lane % 16;
@@ -62,12 +60,12 @@ KERNEL(THREADS, PROGRAMS) spatial_apply(const u16* x, u16* out, const float* wei
         end_copies();
 
         float score[8][4];
-        const u16* table = position + head * TOKENS * TOKENS;
 #pragma unroll
-        for (int j = 0; j < 8; j++) {
-            const u32 upper = *bias_at(table, token + own.g, j * 8 + own.t * 2);
-            const u32 lower = *bias_at(table, token + own.g + 8, j * 8 + own.t * 2);
-            score[j][0] = low(upper), score[j][1] = high(upper), score[j][2] = low(lower), score[j][3] = high(lower);
+        for (int j = 0; j < 8; j += 2) {
+            const Vector table = position[((head * 4 + token / 16) * 4 + j / 2) * 32 + own.lane];
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                score[j + i / 2][i % 2 * 2] = low(table.part[i]), score[j + i / 2][i % 2 * 2 + 1] = high(table.part[i]);
         }
 #pragma unroll
         for (int k = 0; k < 2; k++)
@@ -171,7 +169,7 @@ KERNEL(THREADS, PROGRAMS) spatial_apply(const u16* x, u16* out, const float* wei
 
 // Sums of GELU(depthwise3×3(LN(x))) over the tiles blockIdx.x, + gridDim.x, …: [programs, C]. A warp walks down half
 // a tile's columns.
-KERNEL(THREADS, 2) spatial_reduce(const u16* x, float* sums, const float* weight, const float* bias, const u16* taps,
+KERNEL(THREADS, 3) spatial_reduce(const u16* x, float* sums, const u16* weight, const u16* bias, const u16* taps,
                                   int start, int stop, int height, int width) {
     const Lane own(threadIdx.x);
     const Frame frame = {start, stop, height, width};
@@ -187,7 +185,7 @@ KERNEL(THREADS, 2) spatial_reduce(const u16* x, float* sums, const float* weight
     for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
         const int top = start + tile / across * TILE_H, left = tile % across * TILE_W;
         barrier();  // all are done with the last tile
-        normalise_halo<THREADS>(n, x, weight, bias, frame, top, left, own.thread);
+        normalise_halo<THREADS, 3>(n, x, weight, bias, frame, top, left, own.thread);
         barrier();
         const int column = own.warp % 2 * 8 + own.g;
         if (left + column >= width) continue;

@@ -74,56 +74,66 @@ DEVICE void store_channels(u16* pixel, int c, const Vector& v) {
     }
 }
 
-// LayerNorm of `count` pixels into shared memory [count, CP], zeros where `address` gives none. 8 to 32 lanes share a
-// pixel, and four pixels are under way at once.
-template <int THREADS, typename Address>
-DEVICE void normalise(u16* n, int count, const float* weight, const float* bias, int thread, Address address) {
-    constexpr int LANES = C8 <= 64 ? 8 : C8 <= 128 ? 16 : 32, AHEAD = 4, STEP = THREADS / LANES;
-    const int c = thread % LANES * 8;
-    float w[8], b[8];
-    for (int i = 0; i < 8; i++) w[i] = c < C8 ? weight[c + i] : 0, b[i] = c < C8 ? bias[c + i] : 0;
-    for (int first = thread / LANES; first < (count + STEP - 1) / STEP * STEP; first += AHEAD * STEP) {
-        Vector v[AHEAD];
+// LayerNorm of COUNT pixels into shared memory [COUNT, CP], zeros where `address` gives none; weight and bias [C8]. Eight
+// lanes share a pixel, AHEAD of them are loaded before the first is used. Sums and squares in one pass: of 16-bit
+// numbers fp32 sums lose nothing that the numbers had.
+template <int THREADS, int COUNT, int AHEAD, typename Address>
+DEVICE void normalise(u16* n, const u16* weight, const u16* bias, int thread, Address address) {
+    constexpr int STEP = THREADS / 8, VECTORS = (C8 + 63) / 64;
+    const int c = thread % 8 * 8;
+    Vector w[VECTORS] = {}, b[VECTORS] = {};
+#pragma unroll
+    for (int k = 0; k < VECTORS; k++)
+        if (c + k * 64 < C8) w[k] = *(const Vector*)(weight + c + k * 64), b[k] = *(const Vector*)(bias + c + k * 64);
+#pragma unroll 1
+    for (int first = thread / 8; first < (COUNT + STEP - 1) / STEP * STEP; first += AHEAD * STEP) {
+        Vector v[AHEAD][VECTORS];
         bool exists[AHEAD];
 #pragma unroll
-        for (int k = 0; k < AHEAD; k++) {
-            const u16* pixel = first + k * STEP < count ? address(first + k * STEP) : nullptr;
-            exists[k] = pixel != nullptr;
-            v[k] = {};
-            if (pixel) v[k] = load_channels(pixel, c);
+        for (int i = 0; i < AHEAD; i++) {
+            const u16* pixel = first + i * STEP < COUNT ? address(first + i * STEP) : nullptr;
+            exists[i] = pixel != nullptr;
+#pragma unroll
+            for (int k = 0; k < VECTORS; k++) {
+                v[i][k] = {};
+                if (pixel) v[i][k] = load_channels(pixel, c + k * 64);
+            }
         }
 #pragma unroll
-        for (int k = 0; k < AHEAD; k++) {
-            float x[8], sum = 0, squares = 0;
+        for (int i = 0; i < AHEAD; i++) {
+            float sum = 0, squares = 0;
 #pragma unroll
-            for (int i = 0; i < 4; i++) x[2 * i] = low(v[k].part[i]), x[2 * i + 1] = high(v[k].part[i]);
+            for (int k = 0; k < VECTORS; k++)
 #pragma unroll
-            for (int i = 0; i < 8; i++) sum += x[i];
+                for (int j = 0; j < 4; j++) {
+                    const float even = low(v[i][k].part[j]), odd = high(v[i][k].part[j]);
+                    sum += even + odd;
+                    squares += even * even;
+                    squares += odd * odd;
+                }
 #pragma unroll
-            for (int mask = 1; mask < LANES; mask *= 2) sum += from_lane(sum, mask);
-            const float mean = sum / C;
+            for (int mask = 1; mask < 8; mask *= 2) sum += from_lane(sum, mask), squares += from_lane(squares, mask);
+            const float mean = sum * (1.0f / C), scale = inverse_root(squares * (1.0f / C) - mean * mean + 1e-5f);
+            const float offset = -mean * scale;
+            const int p = first + i * STEP;
 #pragma unroll
-            for (int i = 0; i < 8; i++) {
-                x[i] = c + i < C ? x[i] - mean : 0;
-                squares += x[i] * x[i];
+            for (int k = 0; k < VECTORS; k++) {
+                Vector result = {};
+#pragma unroll
+                for (int j = 0; j < 4; j++) {
+                    const u32 level = pair(low(v[i][k].part[j]) * scale + offset, high(v[i][k].part[j]) * scale + offset);
+                    if (exists[i]) result.part[j] = multiply_add(level, w[k].part[j], b[k].part[j]);
+                }
+                if (c + k * 64 < C8 && p < COUNT) *(Vector*)(n + p * CP + c + k * 64) = result;
             }
-#pragma unroll
-            for (int mask = 1; mask < LANES; mask *= 2) squares += from_lane(squares, mask);
-            const float scale = inverse_root(squares / C + 1e-5f);
-            Vector result = {};
-#pragma unroll
-            for (int i = 0; i < 4; i++)
-                result.part[i] = pair(x[2 * i] * scale * w[2 * i] + b[2 * i], x[2 * i + 1] * scale * w[2 * i + 1] + b[2 * i + 1]);
-            if (!exists[k]) result = {};
-            if (c < C8 && first + k * STEP < count) *(Vector*)(n + (first + k * STEP) * CP + c) = result;
         }
     }
 }
 
 // The tile's pixels and the ring around them, normalised: [HALO, CP]; zeros outside of the frame.
-template <int THREADS>
-DEVICE void normalise_halo(u16* n, const u16* x, const float* weight, const float* bias, const Frame& frame, int top, int left, int thread) {
-    normalise<THREADS>(n, HALO, weight, bias, thread, [&](int p) -> const u16* {
+template <int THREADS, int AHEAD>
+DEVICE void normalise_halo(u16* n, const u16* x, const u16* weight, const u16* bias, const Frame& frame, int top, int left, int thread) {
+    normalise<THREADS, HALO, AHEAD>(n, weight, bias, thread, [&](int p) -> const u16* {
         const int row = top - 1 + p / HALO_W, column = left - 1 + p % HALO_W;
         const bool inside = row >= 0 && row < frame.height && column >= 0 && column < frame.width;
         return inside ? x + ((long long)row * frame.width + column) * C : nullptr;
@@ -207,17 +217,28 @@ template <int ROWS> DEVICE void depthwise(u32 (&sum)[ROWS], const u16* at, int s
 // out = x + staged, for the tile's pixels that are asked for; staged [TILE, CP] in shared memory.
 template <int THREADS>
 DEVICE void store_sum(u16* out, const u16* x, const u16* staged, const Frame& frame, int top, int left, int thread) {
-    constexpr int VECTORS = C8 / 8;
-    for (int i = thread; i < TILE * VECTORS; i += THREADS) {
-        const int p = i / VECTORS, c = i % VECTORS * 8;
-        const int row = top + p / TILE_W, column = left + p % TILE_W;
-        if (row >= frame.stop || column >= frame.width) continue;
-        const long long at = ((long long)row * frame.width + column) * C;
-        const Vector before = load_channels(x + at, c), added = *(const Vector*)(staged + p * CP + c);
-        Vector sum;
+    constexpr int VECTORS = C8 / 8, AHEAD = 4;
+    for (int first = thread; first < TILE * VECTORS; first += AHEAD * THREADS) {
+        Vector before[AHEAD];
+        long long at[AHEAD];
 #pragma unroll
-        for (int k = 0; k < 4; k++)
-            sum.part[k] = pair(low(before.part[k]) + low(added.part[k]), high(before.part[k]) + high(added.part[k]));
-        store_channels(out + at, c, sum);
+        for (int i = 0; i < AHEAD; i++) {
+            const int p = (first + i * THREADS) / VECTORS, c = (first + i * THREADS) % VECTORS * 8;
+            const int row = top + p / TILE_W, column = left + p % TILE_W;
+            const bool wanted = p < TILE && row < frame.stop && column < frame.width;
+            at[i] = wanted ? ((long long)row * frame.width + column) * C : -1;
+            if (wanted) before[i] = load_channels(x + at[i], c);
+        }
+#pragma unroll
+        for (int i = 0; i < AHEAD; i++) {
+            if (at[i] < 0) continue;
+            const int p = (first + i * THREADS) / VECTORS, c = (first + i * THREADS) % VECTORS * 8;
+            const Vector added = *(const Vector*)(staged + p * CP + c);
+            Vector sum;
+#pragma unroll
+            for (int k = 0; k < 4; k++)
+                sum.part[k] = pair(low(before[i].part[k]) + low(added.part[k]), high(before[i].part[k]) + high(added.part[k]));
+            store_channels(out + at[i], c, sum);
+        }
     }
 }

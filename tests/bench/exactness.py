@@ -23,7 +23,7 @@ from vsfdat.arch.upsampler import UniUpsampleV3
 from vsfdat.engine.device import DTYPES
 from vsfdat.engine.head import Head
 from vsfdat.engine.plan import Plan
-from vsfdat.engine.runner import ExactEngine, fold_network
+from vsfdat.engine.runner import ExactEngine, fold_network, shape_of
 from vsfdat.notices import Once
 from vsfdat.ops import REFERENCE, Backend, Ops, choose
 from vsfdat.ops.weights import Rows
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="JSON lines; cases that it holds are not run again")
     arguments = parser.parse_args()
     dtype = DTYPES[arguments.precision]
-    known = {"torch": REFERENCE, "best": choose(CPU, dtype)}
+    known = {"torch": REFERENCE, "best": choose(CPU, dtype, shape_of(PRESETS["fdat_tiny"]))}
     backends = [known[ops] for ops in arguments.ops]
     done = [json.loads(line) for line in arguments.out.read_text().splitlines()] if arguments.out.exists() else []
     for number in arguments.sizes:

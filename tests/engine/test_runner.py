@@ -36,6 +36,10 @@ def build(network: FDAT, plan: Plan, backend: Backend = REFERENCE, dtype: torch.
     return runner.build(network, CPU, dtype, backend=backend, plan=plan)()
 
 
+def best(dtype: torch.dtype) -> Backend:
+    return choose(CPU, dtype, runner.shape_of(SMALL))
+
+
 def run(network: FDAT, frame: Tensor) -> Tensor:
     with torch.inference_mode():
         return network(frame.unsqueeze(0))[0]
@@ -63,7 +67,7 @@ def test_every_preset_at_every_strip_height(preset: str) -> None:
     network = random_network(replace(PRESETS[preset], scale=2, num_groups=1, depth_per_group=depth))
     frame = torch.rand(3, 37, 51)
     truth = Truth(network, frame)
-    for backend in (REFERENCE, choose(CPU, torch.float32)):
+    for backend in (REFERENCE, best(torch.float32)):
         for rows in STRIP_ROWS if backend is REFERENCE else (8,):
             truth.check(build(network, Plan(rows), backend)(frame), (backend.name, rows))
 
@@ -78,7 +82,7 @@ def test_every_head(head: str, unshuffle_mod: bool) -> None:
         network = random_network(replace(base, upsampler_type=head, scale=scale))
         frame = torch.rand(3, 83, 11)  # tall enough for the head to be cut, at half the rows too
         truth = Truth(network, frame)
-        for backend in (REFERENCE, choose(CPU, torch.float32)):
+        for backend in (REFERENCE, best(torch.float32)):
             for rows in STRIP_ROWS:
                 truth.check(build(network, Plan(rows), backend)(frame), (backend.name, scale, rows))
 
@@ -88,7 +92,7 @@ def test_the_default_model_at_a_larger_size() -> None:
     frame = torch.rand(3, 121, 203)
     truth = Truth(network, frame)
     truth.check(build(network, Plan(64))(frame))
-    truth.check(build(network, Plan(64), choose(CPU, torch.float32))(frame))
+    truth.check(build(network, Plan(64), best(torch.float32))(frame))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -99,7 +103,7 @@ def test_low_precision(dtype: torch.dtype, backend: Backend | None, model: str) 
     frame = torch.rand(3, 37, 51)
     truth = Truth(network, frame, dtype)
     for rows in (8, ALL_ROWS):
-        truth.check(build(network, Plan(rows), backend or choose(CPU, dtype), dtype)(frame), rows)
+        truth.check(build(network, Plan(rows), backend or best(dtype), dtype)(frame), rows)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -109,7 +113,7 @@ def test_a_head_of_two_doublings_in_low_precision(dtype: torch.dtype) -> None:
     frame = torch.rand(3, 83, 11)
     truth = Truth(network, frame, dtype)
     for rows in (8, ALL_ROWS):
-        truth.check(build(network, Plan(rows), choose(CPU, dtype), dtype)(frame), rows)
+        truth.check(build(network, Plan(rows), best(dtype), dtype)(frame), rows)
 
 
 @settings(max_examples=15, deadline=None)
@@ -141,7 +145,7 @@ def test_a_window_that_is_not_eight_in_every_backend() -> None:
     network = random_network(replace(SMALL, window_size=6, qkv_bias=True))
     frame = torch.rand(3, 25, 31)
     truth = Truth(network, frame)
-    for backend in (REFERENCE, choose(CPU, torch.float32)):
+    for backend in (REFERENCE, best(torch.float32)):
         truth.check(build(network, Plan(6), backend)(frame), backend.name)
 
 
@@ -175,7 +179,7 @@ def test_a_slot_keeps_its_maps_from_frame_to_frame() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
 def test_a_thousand_frames_take_no_more_memory_than_ten() -> None:
-    engine = build(random_network(replace(SMALL, num_groups=1)), Plan(8), choose(CPU, torch.float32))
+    engine = build(random_network(replace(SMALL, num_groups=1)), Plan(8), best(torch.float32))
     frame = torch.rand(3, 16, 16)
 
     def run_frames(count: int) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from vsfdat.arch import FDAT, FDATConfig
 from vsfdat.arch.fdat import SimplifiedDATBlock, pad_to_multiple
 from vsfdat.notices import Once
-from vsfdat.ops import Backend, Ops, choose
+from vsfdat.ops import Backend, Ops, Shape, choose
 from vsfdat.ops.weights import Rows
 
 from . import plan as planning
@@ -39,6 +39,11 @@ class Network:
     groups: list[tuple[list[Block], Any]]
     after: Any
     head: Head
+
+
+def shape_of(config: FDATConfig) -> Shape:
+    """Tell the ops what a network's layers have in common."""
+    return Shape(config.embed_dim, config.num_heads, config.ffn_dim, config.window_size)
 
 
 def fold_network(module: FDAT, device: torch.device, dtype: torch.dtype, backend: Backend) -> Network:
@@ -233,7 +238,7 @@ def build(
         backend: Who computes; None for the fastest here.
         plan: How to cut; None to choose from the first frame.
     """
-    network = fold_network(module, device, dtype, backend or choose(device, dtype))
+    network = fold_network(module, device, dtype, backend or choose(device, dtype, shape_of(module.config)))
     once = Once(_log)
     return lambda: ExactEngine(network, plan, once)
 

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from . import native, reference, triton
-from .weights import ChannelWeights, FfnWeights, Rows, SpatialWeights
+from . import cuda, native, reference, triton
+from .weights import ChannelWeights, FfnWeights, Rows, Shape, SpatialWeights
 
-__all__ = ["REFERENCE", "Backend", "Ops", "PackingOps", "choose"]
+__all__ = ["REFERENCE", "Backend", "Ops", "PackingOps", "Shape", "choose"]
 
 _log = logging.getLogger(__name__)
 
@@ -65,9 +65,13 @@ class Backend:
 REFERENCE = Backend("torch", reference, cuts_itself=False)
 
 
-def choose(device: torch.device, dtype: torch.dtype) -> Backend:
+def choose(device: torch.device, dtype: torch.dtype, shape: Shape) -> Backend:
     """Choose the fastest implementation that runs here; once, when an engine is built."""
     if device.type == "cuda":
+        obstacle = cuda.why_not(device, dtype, shape)
+        if obstacle is None:
+            return Backend("cuda", cuda, cuts_itself=True, recordable=cuda.RECORDABLE)
+        _log.info("The CUDA C++ kernels are not used: %s", obstacle)
         usable, reason = triton.available(device, dtype)
         if usable:
             return Backend("triton", triton, cuts_itself=True, recordable=True)

@@ -12,6 +12,16 @@ Rows = tuple[int, int]
 
 
 @dataclass(frozen=True)
+class Shape:
+    """What a network's ops have in common: C, the heads, D and w."""
+
+    channels: int
+    heads: int
+    hidden: int
+    window: int
+
+
+@dataclass(frozen=True)
 class Norm:
     """LayerNorm over the channels, eps 1e-5: `weight` and `bias` [C]."""
 

@@ -152,16 +152,18 @@ DEVICE float reciprocal(float x) { return 1 / x; }
 DEVICE float from_lane(float x, int mask) { return emulator::meet(x)[emulator::current % 32 ^ mask]; }
 DEVICE void barrier() { emulator::barrier(); }
 
-inline void gather(u32 (&d)[4], const u16* row, bool transposed) {
-    const u16* const* rows = emulator::meet(row);
+DEVICE u32 place(const void* p) { return (u32)((const char*)p - (const char*)shared_memory); }
+
+inline void gather(u32 (&d)[4], u32 place, bool transposed) {
+    const u16* const* rows = emulator::meet((const u16*)((const char*)shared_memory + place));
     const int lane = emulator::current % 32, g = lane / 4, t = lane % 4;
-    if ((uintptr_t)row % 16) std::abort();
+    if (place % 16) std::abort();
     for (int i = 0; i < 4; i++)
         d[i] = transposed ? rows[i * 8 + 2 * t][g] | (u32)rows[i * 8 + 2 * t + 1][g] << 16
                           : rows[i * 8 + g][2 * t] | (u32)rows[i * 8 + g][2 * t + 1] << 16;
 }
-DEVICE void load_matrices(u32 (&d)[4], const u16* row) { gather(d, row, false); }
-DEVICE void load_transposed(u32 (&d)[4], const u16* row) { gather(d, row, true); }
+DEVICE void load_matrices(u32 (&d)[4], u32 row) { gather(d, row, false); }
+DEVICE void load_transposed(u32 (&d)[4], u32 row) { gather(d, row, true); }
 
 struct Sides { u32 a[4], b[2]; };
 DEVICE void multiply16(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
@@ -178,13 +180,19 @@ DEVICE void multiply16(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
         d[i] += sum;
     }
 }
-DEVICE void multiply8(float (&d)[4], u32 a0, u32 a1, u32 b0) {
+DEVICE void multiply16(u32 (&d)[2], const u32 (&a)[4], u32 b0, u32 b1) {
+    float wide[4] = {low(d[0]), high(d[0]), low(d[1]), high(d[1])};
+    multiply16(wide, a, b0, b1);
+    d[0] = pair(wide[0], wide[1]), d[1] = pair(wide[2], wide[3]);
+}
+template <typename Sum, int N> DEVICE void multiply8(Sum (&d)[N], u32 a0, u32 a1, u32 b0) {
     const u32 a[4] = {a0, a1, 0, 0};
     multiply16(d, a, b0, 0);
 }
 
-DEVICE void copy_ahead(void* to, const void* from, bool exists = true) {
-    if ((uintptr_t)to % 16 || (exists && (uintptr_t)from % 16)) std::abort();
+DEVICE void copy_ahead(u32 place, const void* from, bool exists = true) {
+    if (place % 16 || (exists && (uintptr_t)from % 16)) std::abort();
+    char* to = (char*)shared_memory + place;
     if (exists) std::memcpy(to, from, 16);
     else std::memset(to, 0, 16);
 }

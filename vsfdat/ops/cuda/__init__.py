@@ -5,17 +5,19 @@ instructions that every GPU since Ampere has. Maps are contiguous; windows are 8
 """
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..triton import product
-from ..weights import ChannelWeights, FfnWeights, Norm, Rows, SpatialWeights
+from .. import reference, triton
+from ..weights import ChannelWeights, FfnWeights, Norm, Rows, Shape, SpatialWeights
 from . import build
 from .build import KernelError, Program
 
 __all__ = [
+    "RECORDABLE",
     "KernelError",
     "channel_apply",
     "channel_reduce",
@@ -28,18 +30,27 @@ __all__ = [
     "product",
     "spatial_apply",
     "spatial_reduce",
+    "why_not",
 ]
+
+# The small products in float64 are Triton's, where that is installed, or cuBLAS's, which no graph may hold.
+RECORDABLE = find_spec("triton") is not None
 
 _TILE_H, _TILE_W = 8, 16
 _HALO = (_TILE_H + 2) * (_TILE_W + 2)
 _HEAD = 32  # a head's channels, padded
 _WINDOW = 8
+_TAPS = 12  # pairs that two channels' depthwise taps take
 _SPAN = 128  # pixels of the Gram matrix's spans
+
+
+_OLDEST_CAPABILITY = (8, 0)
+_MOST_CHANNELS = 512  # the Gram matrix takes two threads a channel
 
 
 @dataclass(frozen=True)
 class PackedNorm:
-    """LayerNorm and the depthwise taps behind it: `weight` and `bias` [C8], `taps` [9, C8], zeros beyond C."""
+    """LayerNorm and the depthwise taps behind it: `weight` and `bias` [C8], `taps` [C8/2, 12 pairs], zeros beyond C."""
 
     weight: Tensor
     bias: Tensor
@@ -56,7 +67,7 @@ class PackedSpatial:
         qkv: [heads, 96, C8]: 32 rows each of q, k and v.
         qkv_bias: [heads, 96] fp32.
         position: [heads, 4, 4, 32, 8]: of 16 queries, what each lane of a warp adds to its scores.
-        channels: C.
+        warps: A program of spatial_apply.
     """
 
     program: Program
@@ -64,7 +75,7 @@ class PackedSpatial:
     qkv: Tensor
     qkv_bias: Tensor
     position: Tensor
-    channels: int
+    warps: int
 
 
 @dataclass(frozen=True)
@@ -74,6 +85,7 @@ class PackedChannel:
     program: Program
     norm: PackedNorm
     gate: Tensor
+    warps: int
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,7 @@ class PackedFfn:
 
     Args:
         program: Compiled for this shape.
-        norm: Its taps are the hidden channels': [steps, 9, step].
+        norm: Its taps are the hidden channels': [steps, step/2, 12 pairs].
         fc1: [steps, step, C8].
         fc2: [steps, C8, step].
         warps: A program.
@@ -97,15 +109,51 @@ class PackedFfn:
 
 @dataclass(frozen=True)
 class PackedConv:
-    """A 3×3 convolution: `taps` [9, columns, C8], `bias` [columns] fp32, `made` the channels that it makes."""
+    """A 3×3 convolution: `taps` [9, columns, C8], `bias` [columns] fp32, `made` the channels that it makes.
+
+    `stages` of the nine taps' weights are in shared memory at a time.
+    """
 
     program: Program
     taps: Tensor
     bias: Tensor
     made: int
+    stages: int
+    warps: int
 
 
-def pack_spatial(weights: SpatialWeights) -> PackedSpatial:
+def why_not(device: torch.device, dtype: torch.dtype, shape: Shape) -> str | None:
+    """Say why a network cannot run here, or None; the first call for a device compiles a kernel to see that it can."""
+    if device.type != "cuda":
+        return f"they are for CUDA devices, this is {device}"
+    if torch.version.hip is not None:
+        return "they are for NVIDIA GPUs, this torch is built for ROCm"
+    if dtype not in (torch.float16, torch.bfloat16):
+        return f"they compute in half precision, not in {dtype}"
+    capability = torch.cuda.get_device_capability(device)
+    if capability < _OLDEST_CAPABILITY:
+        return "they need compute capability 8.0 or newer, {} has {}.{}".format(device, *capability)
+    c, heads = shape.channels, shape.heads
+    if shape.window != _WINDOW or c // heads > _HEAD or c % 4 or c > _MOST_CHANNELS:
+        return (
+            f"they are for windows of {_WINDOW}, heads of at most {_HEAD} channels and at most {_MOST_CHANNELS} "
+            f"channels, a multiple of 4; this network has {shape}"
+        )
+    there = _most_shared(device)
+    needed = max(
+        _shared_by_ffn(c, _hidden_step(c, shape.hidden, there)), _shared_by_spatial_apply(c, heads),
+        _shared_by_channel_apply(c), _shared_by_conv(c, c, 1),
+    )  # fmt: skip
+    if needed > there:
+        return f"they need {needed >> 10} KiB of shared memory for {c} channels, {device} has {there >> 10}"
+    try:
+        build.program("conv", (("C", 8), ("MADE", 8), ("WARPS", 8), ("STAGES", 1), ("PROGRAMS", 1)), device)
+    except KernelError as error:
+        return str(error)
+    return None
+
+
+def pack_spatial(weights: SpatialWeights, *, warps: int = 8) -> PackedSpatial:
     """Lay the weights out for the kernels, and compile those; once a model."""
     c, heads = weights.qkv.shape[1], weights.bias.shape[0]
     head = c // heads
@@ -114,34 +162,34 @@ def pack_spatial(weights: SpatialWeights) -> PackedSpatial:
     qkv_bias = qkv_bias.view(3, heads, head).transpose(0, 1)
     shared = _shared_by_spatial_apply(c, heads)
     return PackedSpatial(
-        program=_program("spatial", weights.qkv, C=c, HEADS=heads, PROGRAMS=_programs(shared, weights.qkv.device)),
+        program=_program("spatial", weights.qkv, C=c, HEADS=heads, WARPS=warps, PROGRAMS=_programs(shared, weights.qkv.device)),
         norm=_pack_norm(weights.norm, weights.conv),
         qkv=F.pad(qkv, (0, _eighths(c) - c, 0, _HEAD - head)).contiguous(),
         qkv_bias=F.pad(qkv_bias, (0, _HEAD - head)).float().contiguous(),
         position=_by_lane(weights.bias),
-        channels=c,
+        warps=warps,
     )
 
 
-def pack_channel(weights: ChannelWeights) -> PackedChannel:
+def pack_channel(weights: ChannelWeights, *, warps: int = 8) -> PackedChannel:
     """Lay the weights out for the kernels, and compile those; once a model."""
     c = weights.gate.shape[0]
     programs = _programs(_shared_by_channel_apply(c), weights.gate.device)
     return PackedChannel(
-        program=_program("channel", weights.conv, C=c, PROGRAMS=programs),
+        program=_program("channel", weights.conv, C=c, WARPS=warps, PROGRAMS=programs),
         norm=_pack_norm(weights.norm, weights.conv),
         gate=_padded(weights.gate.float(), _eighths(c)),
+        warps=warps,
     )
 
 
 def pack_ffn(weights: FfnWeights, *, warps: int = 4, step: int | None = None) -> PackedFfn:
     """Lay the weights out for the kernel, and compile that; once a model."""
     d, c = weights.fc1.shape
-    step = step or _hidden_step(d)
+    step = step or _hidden_step(c, d, _most_shared(weights.fc1.device))
     steps = -(-d // step)
     fc1 = F.pad(weights.fc1, (0, _eighths(c) - c, 0, steps * step - d))
     fc2 = F.pad(weights.fc2, (0, steps * step - d, 0, _eighths(c) - c))
-    taps = F.pad(weights.conv.flatten(1).T, (0, steps * step - d))
     programs = _programs(_shared_by_ffn(c, step), weights.fc1.device)
     norm = weights.norm
     return PackedFfn(
@@ -149,7 +197,7 @@ def pack_ffn(weights: FfnWeights, *, warps: int = 4, step: int | None = None) ->
         norm=PackedNorm(
             weight=_padded(norm.weight, _eighths(c)),
             bias=_padded(norm.bias, _eighths(c)),
-            taps=taps.view(9, steps, step).transpose(0, 1).contiguous(),
+            taps=_pack_taps(weights.conv, steps * step),
         ),
         fc1=fc1.view(steps, step, -1).contiguous(),
         fc2=fc2.view(-1, steps, step).transpose(0, 1).contiguous(),
@@ -157,17 +205,20 @@ def pack_ffn(weights: FfnWeights, *, warps: int = 4, step: int | None = None) ->
     )
 
 
-def pack_conv(weight: Tensor, bias: Tensor | None) -> PackedConv:
+def pack_conv(weight: Tensor, bias: Tensor | None, *, warps: int = 8) -> PackedConv:
     """Lay the weights [C_out, C_in, 3, 3] out for the kernel, and compile that; once a model."""
     made, c = weight.shape[:2]
     columns = _columns(made)
     taps = F.pad(weight.permute(2, 3, 0, 1).flatten(0, 1), (0, _eighths(c) - c, 0, columns - made))
-    programs = _programs(_shared_by_conv(c, made), weight.device)
+    stages = 2 if _shared_by_conv(c, made, 2) <= _most_shared(weight.device) else 1
+    programs = _programs(_shared_by_conv(c, made, stages), weight.device)
     return PackedConv(
-        program=_program("conv", weight, C=c, MADE=made, PROGRAMS=programs),
+        program=_program("conv", weight, C=c, MADE=made, WARPS=warps, STAGES=stages, PROGRAMS=programs),
         taps=taps.contiguous(),
         bias=_padded(weight.new_zeros(made) if bias is None else bias, columns).float(),
         made=made,
+        stages=stages,
+        warps=warps,
     )
 
 
@@ -176,7 +227,7 @@ def spatial_reduce(x: Tensor, weights: PackedSpatial, rows: Rows) -> Tensor:
     c, norm = x.shape[2], weights.norm
     programs = min(2 * _processors(x), _tiles(x, rows))
     sums = x.new_empty((programs, c), dtype=torch.float32)
-    shared = 2 * (_HALO * _odd(c) + 9 * _eighths(c) + 8) + 8 * _eighths(c)
+    shared = 2 * (_HALO * _odd(c) + _TAPS * _eighths(c)) + 8 * _eighths(c)
     arguments = [x, sums, norm.weight, norm.bias, norm.taps, *_frame(x, rows)]
     weights.program.launch("spatial_reduce", (programs, 1), 256, shared, arguments)
     return sums.sum(0, dtype=torch.float64).float()
@@ -198,7 +249,7 @@ def spatial_apply(
         _padded(projection_bias.float(), _eighths(c)), *_frame(x, rows, out),
     ]  # fmt: skip
     shared = _shared_by_spatial_apply(c, heads)
-    weights.program.launch("spatial_apply", _grid(x, rows), 256, shared, arguments)
+    weights.program.launch("spatial_apply", _grid(x, rows), weights.warps * 32, shared, arguments)
 
 
 def channel_reduce(x: Tensor, weights: PackedChannel, rows: Rows) -> tuple[Tensor, Tensor]:
@@ -224,7 +275,7 @@ def channel_apply(x: Tensor, out: Tensor, weights: PackedChannel, matrix: Tensor
         x, out, norm.weight, norm.bias, norm.taps, weights.gate, F.pad(matrix.to(x.dtype), (0, beyond, 0, beyond)),
         _padded(bias.float(), _eighths(c)), *_frame(x, rows, out),
     ]  # fmt: skip
-    weights.program.launch("channel_apply", _grid(x, rows), 256, _shared_by_channel_apply(c), arguments)
+    weights.program.launch("channel_apply", _grid(x, rows), weights.warps * 32, _shared_by_channel_apply(c), arguments)
 
 
 def ffn(x: Tensor, out: Tensor, weights: PackedFfn, rows: Rows) -> None:
@@ -243,14 +294,24 @@ def ffn(x: Tensor, out: Tensor, weights: PackedFfn, rows: Rows) -> None:
 def conv3x3(x: Tensor, out: Tensor, weights: PackedConv, residual: Tensor | None, rows: Rows) -> None:
     """Write the zero-padded convolution of x, plus a residual map; `out` may be the residual itself."""
     arguments = [x, out, residual, weights.taps, weights.bias, *_frame(x, rows, out)]
-    shared = _shared_by_conv(x.shape[2], weights.made)
-    weights.program.launch("conv3x3", _grid(x, rows), 256, shared, arguments)
+    shared = _shared_by_conv(x.shape[2], weights.made, weights.stages)
+    weights.program.launch("conv3x3", _grid(x, rows), weights.warps * 32, shared, arguments)
+
+
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """Multiply small matrices, of what is folded anew for each frame: [..., M, K] · [..., K, N] -> [..., M, N]."""
+    return triton.product(a, b) if RECORDABLE else reference.product(a, b)
 
 
 def _pack_norm(norm: Norm, conv: Tensor) -> PackedNorm:
     c8 = _eighths(conv.shape[0])
-    taps = _padded(conv.flatten(1).T, c8)
-    return PackedNorm(_padded(norm.weight, c8), _padded(norm.bias, c8), taps)
+    return PackedNorm(_padded(norm.weight, c8), _padded(norm.bias, c8), _pack_taps(conv, c8))
+
+
+def _pack_taps(conv: Tensor, channels: int) -> Tensor:
+    """[C, 3, 3] -> [channels/2, 12, 2]: two channels' taps, column by column, and zeros."""
+    taps = F.pad(conv.transpose(1, 2).flatten(1), (0, _TAPS - 9, 0, channels - conv.shape[0]))
+    return taps.view(channels // 2, 2, _TAPS).transpose(1, 2).contiguous()
 
 
 def _program(source: str, weight: Tensor, **facts: int) -> Program:
@@ -305,9 +366,10 @@ def _odd(c: int) -> int:
     return (eighths | 1) * 8
 
 
-def _hidden_step(d: int) -> int:
-    """Choose the step that pads the hidden channels least; the larger where two tie."""
-    return min(range(64, 24, -8), key=lambda step: -(-d // step) * step)
+def _hidden_step(c: int, d: int, most: int) -> int:
+    """Choose the step that pads the hidden channels least, of those that shared memory has room for, the larger of two."""
+    steps = [step for step in range(64, 24, -8) if _shared_by_ffn(c, step) <= most] or [32]
+    return min(steps, key=lambda step: -(-d // step) * step)
 
 
 def _columns(made: int) -> int:
@@ -317,20 +379,27 @@ def _columns(made: int) -> int:
 
 def _shared_by_ffn(c: int, step: int) -> int:
     rows = -(-_HALO // 16) * 16
-    return 2 * (rows * _odd(c) + rows * _odd(step) + step * _odd(c) + _eighths(c) * _odd(step) + 9 * step)
+    return 2 * (rows * _odd(c) + rows * _odd(step) + step * _odd(c) + _eighths(c) * _odd(step) + _TAPS * step)
 
 
 def _shared_by_spatial_apply(c: int, heads: int) -> int:
     arena = 3 * _HEAD * _odd(c) + 4 * _WINDOW**2 * (_HEAD + 8)
-    return 2 * (_HALO * _odd(c) + 9 * _eighths(c) + arena)
+    return 2 * (_HALO * _odd(c) + _TAPS * _eighths(c) + arena)
 
 
 def _shared_by_channel_apply(c: int) -> int:
-    return 2 * (_HALO * _odd(c) + 9 * _eighths(c) + _eighths(c) * _odd(c))
+    return 2 * (_HALO * _odd(c) + _TAPS * _eighths(c) + _eighths(c) * _odd(c))
 
 
-def _shared_by_conv(c: int, made: int) -> int:
-    return 2 * max(_HALO * _odd(c) + 2 * _columns(made) * _odd(c), _TILE_H * _TILE_W * _odd(_columns(made)))
+def _shared_by_conv(c: int, made: int, stages: int) -> int:
+    return 2 * max(_HALO * _odd(c) + stages * _columns(made) * _odd(c), _TILE_H * _TILE_W * _odd(_columns(made)))
+
+
+def _most_shared(device: torch.device) -> int:
+    """Bytes of shared memory that a program can have; without a GPU as much as Hopper gives."""
+    if device.type != "cuda":
+        return 227 << 10
+    return torch.cuda.get_device_properties(device).shared_memory_per_block_optin
 
 
 def _programs(shared: int, device: torch.device) -> int:

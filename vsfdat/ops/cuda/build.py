@@ -3,14 +3,11 @@
 import ctypes
 import functools
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-
-from vsfdat.errors import VsfdatError
 
 _SOURCES = Path(__file__).parent / "csrc"
 _HEADERS = ("device.cuh", "tile.cuh")
@@ -19,7 +16,7 @@ _MOST_STATIC = 48 * 1024  # bytes of shared memory that a kernel gets without as
 Argument = Tensor | int | None
 
 
-class KernelError(VsfdatError):
+class KernelError(Exception):
     """The kernels could not be compiled, loaded or launched."""
 
 
@@ -40,15 +37,6 @@ class Program(Protocol):
         """
 
 
-def why_not() -> str | None:
-    """Say why nothing can be compiled here, or None."""
-    try:
-        found = find_spec("cuda.bindings.nvrtc")
-    except ModuleNotFoundError:
-        found = None
-    return None if found else "the package cuda-bindings is not installed"
-
-
 @functools.cache
 def program(source: str, facts: tuple[tuple[str, int], ...], device: torch.device) -> Program:
     """Compile a source for a device, or take it from an earlier call.
@@ -59,7 +47,7 @@ def program(source: str, facts: tuple[tuple[str, int], ...], device: torch.devic
         device: A CUDA device.
 
     Raises:
-        KernelError: It does not compile or load.
+        KernelError: It does not compile or load, or the package that does so is not installed.
     """
     return Compiled(cubin(source, dict(facts), torch.cuda.get_device_capability(device)), device)
 
@@ -68,9 +56,12 @@ def cubin(source: str, facts: Mapping[str, int], capability: tuple[int, int]) ->
     """Compile a source for a compute capability; no GPU is needed.
 
     Raises:
-        KernelError: It does not compile.
+        KernelError: It does not compile, or the package that does so is not installed.
     """
-    from cuda.bindings import nvrtc
+    try:
+        from cuda.bindings import nvrtc
+    except ImportError as error:
+        raise KernelError(f"the package cuda-bindings is not installed ({error})") from None
 
     # The kernels' files hold all they need, so that headers can go as strings.
     headers = [(_SOURCES / name).read_bytes() for name in _HEADERS]

@@ -1,65 +1,72 @@
 // Channel blocks: the Gram matrix of the normalised features, and the matrix that the attention folds into.
 #include "tile.cuh"
 
-constexpr int THREADS = 256, NT = C8 / 8;
+constexpr int NT = C8 / 8;
 
-// x + a + GELU(depthwise3×3(LN(x)))·sigmoid(a·gate), a = LN(x)·matrixᵀ + shift: 16 pixels a warp.
-KERNEL(THREADS, PROGRAMS) channel_apply(const u16* x, u16* out, const u16* weight, const u16* bias, const u16* taps,
-                                        const float* gate, const u16* matrix, const float* shift, int start, int stop,
-                                        int height, int width) {
+constexpr int MT = 8 / WARPS;  // tiles of 16 pixels a warp: two rows of 8, below each other
+
+// x + a + GELU(depthwise3×3(LN(x)))·sigmoid(a·gate), a = LN(x)·matrixᵀ + shift.
+KERNEL(WARPS * 32, PROGRAMS) channel_apply(const u16* x, u16* out, const u16* weight, const u16* bias, const u16* taps,
+                                           const float* gate, const u16* matrix, const float* shift, int start, int stop,
+                                           int height, int width) {
+    constexpr int THREADS = WARPS * 32;
     const Lane own(threadIdx.x);
     const Frame frame = {start, stop, height, width};
     const int top = start + blockIdx.y * TILE_H, left = blockIdx.x * TILE_W;
-    u16* n = (u16*)shared_memory;       // [HALO, CP]
-    u16* tap = n + HALO * CP;           // [9, C8]
-    u16* w = tap + 9 * C8;              // [C8, CP]
-    copy_matrix<THREADS>(tap, taps, 9, C8, C8, own.thread);
+    u16* n = (u16*)shared_memory;          // [HALO, CP]
+    u32* tap = (u32*)(n + HALO * CP);      // [C8 / 2, TAPS]
+    u16* w = (u16*)(tap + C8 / 2 * TAPS);  // [C8, CP]
+    copy_matrix<THREADS>((u16*)tap, taps, 1, C8 * TAPS, 0, own.thread);
     copy_matrix<THREADS>(w, matrix, C8, C8, CP, own.thread);
     end_copies();
     normalise_halo<THREADS, 6>(n, x, weight, bias, frame, top, left, own.thread);
     await_copies<0>();
     barrier();
 
-    const int r = own.lane % 16, row = own.warp % 4 * 2, column = own.warp / 4 * 8;
-    const u16* const rows[1] = {n + ((row + r / 8 + 1) * HALO_W + column + r % 8 + 1) * CP + own.lane / 16 * 8};
-    float a[1][NT][4];
+    const int r = own.lane % 16, row = own.warp / 2 * MT * 2, column = own.warp % 2 * 8;
+    u32 rows[MT];
+#pragma unroll
+    for (int m = 0; m < MT; m++)
+        rows[m] = place(n + ((row + m * 2 + r / 8 + 1) * HALO_W + column + r % 8 + 1) * CP + own.lane / 16 * 8);
+    float a[MT][NT][4];
 #pragma unroll
     for (int j = 0; j < NT; j++) {
         const float even = shift[j * 8 + own.t * 2], odd = shift[j * 8 + own.t * 2 + 1];
-        a[0][j][0] = even, a[0][j][1] = odd, a[0][j][2] = even, a[0][j][3] = odd;
+#pragma unroll
+        for (int m = 0; m < MT; m++) a[m][j][0] = even, a[m][j][1] = odd, a[m][j][2] = even, a[m][j][3] = odd;
     }
-    multiply<1, NT, C8>(a, rows, w, CP, own.lane);
-    float opening[2] = {0, 0};
+    multiply<C8, CP>(a, rows, place(w), own.lane);
+    float opening[MT * 2] = {};
 #pragma unroll
     for (int j = 0; j < NT; j++) {
         const float even = gate[j * 8 + own.t * 2], odd = gate[j * 8 + own.t * 2 + 1];
-        opening[0] += a[0][j][0] * even + a[0][j][1] * odd;
-        opening[1] += a[0][j][2] * even + a[0][j][3] * odd;
+#pragma unroll
+        for (int i = 0; i < MT * 2; i++) opening[i] += a[i / 2][j][i % 2 * 2] * even + a[i / 2][j][i % 2 * 2 + 1] * odd;
     }
 #pragma unroll
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < MT * 2; i++) {
         for (int mask = 1; mask < 4; mask *= 2) opening[i] += from_lane(opening[i], mask);
         opening[i] = reciprocal(1 + exp2_of(opening[i] * -1.44269504f));
     }
-    u32 result[NT][2];
+    u32 result[NT][MT * 2];
 #pragma unroll
     for (int j = 0; j < NT; j++) {
         const int c = j * 8 + own.t * 2;
-        u32 branch[2];
-        depthwise(branch, n + (row * HALO_W + column + own.g) * CP + c, CP, tap + c, C8);
+        u32 branch[MT * 2];
+        depthwise(branch, n + (row * HALO_W + column + own.g) * CP + c, CP, tap + c / 2 * TAPS);
 #pragma unroll
-        for (int i = 0; i < 2; i++) {
+        for (int i = 0; i < MT * 2; i++) {
             const u32 bent = gelu(branch[i]);
-            result[j][i] = pair(a[0][j][2 * i] + low(bent) * opening[i], a[0][j][2 * i + 1] + high(bent) * opening[i]);
+            const float* sum = a[i / 2][j] + i % 2 * 2;
+            result[j][i] = pair(sum[0] + low(bent) * opening[i], sum[1] + high(bent) * opening[i]);
         }
     }
     barrier();  // all are done with their neighbours
 #pragma unroll
-    for (int j = 0; j < NT; j++) {
-        u16* to = n + (row * TILE_W + column + own.g) * CP + j * 8 + own.t * 2;
-        *(u32*)to = result[j][0];
-        *(u32*)(to + TILE_W * CP) = result[j][1];
-    }
+    for (int j = 0; j < NT; j++)
+#pragma unroll
+        for (int i = 0; i < MT * 2; i++)
+            *(u32*)(n + ((row + i) * TILE_W + column + own.g) * CP + j * 8 + own.t * 2) = result[j][i];
     barrier();
     store_sum<THREADS>(out, x, n, frame, top, left, own.thread);
 }
@@ -73,6 +80,7 @@ KERNEL(GRAM_THREADS, GRAM_THREADS > 256 ? 1 : 2) channel_reduce(const u16* x, fl
     const Lane own(threadIdx.x);
     u16* n = (u16*)shared_memory;  // [SPAN, CP], and 8 numbers that the last row's tiles may touch
     const long long first = (long long)start * width, last = (long long)stop * width;
+    const u32 pixels = place(n + own.lane % 16 * CP), eighth = own.lane / 16 * 16;
     float sum[NT][4] = {}, total = 0;
     for (int i = own.thread; i < 8; i += GRAM_THREADS) n[SPAN * CP + i] = 0;
     for (long long from = first + (long long)blockIdx.x * SPAN; from < last; from += (long long)gridDim.x * SPAN) {
@@ -85,13 +93,12 @@ KERNEL(GRAM_THREADS, GRAM_THREADS > 256 ? 1 : 2) channel_reduce(const u16* x, fl
             // Rows are pixels, so both sides are read transposed; a row tile beyond C8 reads the next pixel's channels,
             // and nobody writes what it makes.
             u32 rows[4], left[4];
-            load_transposed(rows, n + (k + own.lane % 16) * CP + own.warp * 16 + own.lane / 16 * 8);
+            load_transposed(rows, pixels + k * CP * 2 + own.warp * 32 + eighth);
             left[0] = rows[0], left[1] = rows[2], left[2] = rows[1], left[3] = rows[3];
 #pragma unroll
             for (int j = 0; j < NT; j += 2) {
                 u32 right[4];
-                const int tile = j + own.lane / 16 < NT ? j + own.lane / 16 : j;
-                load_transposed(right, n + (k + own.lane % 16) * CP + tile * 8);
+                load_transposed(right, pixels + (k * CP + j * 8) * 2 + (j + 1 < NT ? eighth : 0));
                 multiply16(sum[j], left, right[0], right[1]);
                 if (j + 1 < NT) multiply16(sum[j + 1], left, right[2], right[3]);
             }

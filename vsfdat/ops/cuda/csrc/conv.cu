@@ -1,10 +1,11 @@
-// A full 3×3 convolution as nine products against shifted pixels of one tile; the weights of the next tap arrive meanwhile.
+// A full 3×3 convolution as nine products against shifted pixels of one tile; with two STAGES the weights
+// of the next tap arrive meanwhile.
 #include "tile.cuh"
 
-constexpr int THREADS = 256;
+constexpr int THREADS = WARPS * 32;
 constexpr int ACROSS = MADE > 32 ? 2 : 1;                         // warps beside each other
 constexpr int NT = ((MADE + 7) / 8 + ACROSS - 1) / ACROSS;        // column tiles a warp
-constexpr int COLUMNS = NT * 8 * ACROSS, MT = ACROSS;             // row tiles a warp
+constexpr int COLUMNS = NT * 8 * ACROSS, MT = 8 * ACROSS / WARPS;  // row tiles a warp
 constexpr int MP = odd_eighths(COLUMNS);
 
 // conv3×3(x) + bias + residual: x [H, W, C], out and residual [H, W, MADE]; taps [9, COLUMNS, C8].
@@ -13,14 +14,14 @@ KERNEL(THREADS, PROGRAMS) conv3x3(const u16* x, u16* out, const u16* residual, c
     const Lane own(threadIdx.x);
     const int top = start + blockIdx.y * TILE_H, left = blockIdx.x * TILE_W;
     u16* n = (u16*)shared_memory;                 // [HALO, CP]
-    u16* w = n + HALO * CP;                       // [2, COLUMNS, CP]
+    u16* w = n + HALO * CP;                       // [STAGES, COLUMNS, CP]
     for (int i = own.thread; i < HALO * (C8 / 8); i += THREADS) {
         const int p = i / (C8 / 8), c = i % (C8 / 8) * 8;
         const int row = top - 1 + p / HALO_W, column = left - 1 + p % HALO_W;
         const bool inside = row >= 0 && row < height && column >= 0 && column < width;
         const u16* from = inside ? x + ((long long)row * width + column) * C : x;
         if (C % 8 == 0)
-            copy_ahead(n + p * CP + c, from + (inside ? c : 0), inside);
+            copy_ahead(place(n + p * CP + c), from + (inside ? c : 0), inside);
         else
             *(Vector*)(n + p * CP + c) = inside ? load_channels(from, c) : Vector{};
     }
@@ -32,15 +33,21 @@ KERNEL(THREADS, PROGRAMS) conv3x3(const u16* x, u16* out, const u16* residual, c
     float sum[MT][NT][4] = {};
 #pragma unroll 1
     for (int tap = 0; tap < 9; tap++) {
+        if (STAGES == 1 && tap) {
+            barrier();  // all are done with the last tap
+            copy_matrix<THREADS>(w, taps + tap * COLUMNS * C8, COLUMNS, C8, CP, own.thread);
+            end_copies();
+        }
         await_copies<0>();
-        barrier();  // this tap is here, and all are done with the last one's place
-        if (tap < 8) copy_matrix<THREADS>(w + (tap + 1) % 2 * COLUMNS * CP, taps + (tap + 1) * COLUMNS * C8, COLUMNS, C8, CP, own.thread);
+        barrier();  // this tap is here, and of two all are done with the last one's place
+        if (STAGES == 2 && tap < 8)
+            copy_matrix<THREADS>(w + (tap + 1) % 2 * COLUMNS * CP, taps + (tap + 1) * COLUMNS * C8, COLUMNS, C8, CP, own.thread);
         end_copies();
-        const u16* rows[MT];
+        u32 rows[MT];
 #pragma unroll
         for (int m = 0; m < MT; m++)
-            rows[m] = n + ((row + m + tap / 3) * HALO_W + own.lane % 16 + tap % 3) * CP + own.lane / 16 * 8;
-        multiply<MT, NT, C8>(sum, rows, w + tap % 2 * COLUMNS * CP + first * CP, CP, own.lane);
+            rows[m] = place(n + ((row + m + tap / 3) * HALO_W + own.lane % 16 + tap % 3) * CP + own.lane / 16 * 8);
+        multiply<C8, CP>(sum, rows, place(w + (tap % STAGES * COLUMNS + first) * CP), own.lane);
     }
     barrier();  // all are done with their neighbours
 #pragma unroll

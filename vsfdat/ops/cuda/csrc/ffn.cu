@@ -7,7 +7,6 @@ constexpr int ROWS = (HALO + 15) / 16 * 16;
 constexpr int ACROSS = WARPS / 4, NT1 = D_STEP / 8 / ACROSS;  // fc1: 4 warps of 3 row tiles, the columns among the rest
 constexpr int MT2 = 8 / WARPS, NT2 = C8 / 8;                  // fc2: row tiles a warp, each two rows of 8 pixels
 
-// As many as `ffn_shared` in __init__.py says.
 KERNEL(WARPS * 32, PROGRAMS) ffn(const u16* x, u16* out, const u16* weight, const u16* bias, const u16* fc1, const u16* taps,
                                  const u16* fc2, int start, int stop, int height, int width) {
     const Lane own(threadIdx.x);
@@ -17,36 +16,39 @@ KERNEL(WARPS * 32, PROGRAMS) ffn(const u16* x, u16* out, const u16* weight, cons
     u16* hidden = n + ROWS * CP;              // [ROWS, HP]
     u16* first = hidden + ROWS * HP;          // [D_STEP, CP]
     u16* second = first + D_STEP * CP;        // [C8, HP]
-    u16* tap = second + C8 * HP;              // [9, D_STEP]
+    u32* tap = (u32*)(second + C8 * HP);      // [D_STEP / 2, TAPS]
 
     copy_matrix<WARPS * 32>(first, fc1, D_STEP, C8, CP, own.thread);
     end_copies();
     normalise_halo<WARPS * 32, 6>(n, x, weight, bias, frame, top, left, own.thread);
     for (int i = own.thread; i < (ROWS - HALO) * CP / 2; i += WARPS * 32) ((u32*)(n + HALO * CP))[i] = 0;
 
-    const u16* rows[3];
+    u32 rows[3];
 #pragma unroll
-    for (int m = 0; m < 3; m++) rows[m] = n + ((own.warp % 4 * 3 + m) * 16 + own.lane % 16) * CP + own.lane / 16 * 8;
+    for (int m = 0; m < 3; m++) rows[m] = place(n + ((own.warp % 4 * 3 + m) * 16 + own.lane % 16) * CP + own.lane / 16 * 8);
     const int column = own.warp / 4 * NT1 * 8;  // of fc1's
     const int wx = own.warp % 2 * 8 + own.g, wy = own.warp / 2 * MT2 * 2;
+    // Of fc2's part, two column tiles by two eighths of the step; of an odd last one, or beyond the step, what is not used.
+    const u32 two = place(second + (own.lane % 8 + own.lane / 16 * 8) * HP + own.lane / 8 % 2 * 8);
+    const u32 one = place(second + own.lane % 8 * HP + own.lane / 8 % 2 * 8);
     float sum[MT2][NT2][4] = {};
     for (int step = 0; step < STEPS; step++) {
         await_copies<0>();
         barrier();  // fc1's part is here, and all are done with the last hidden channels and with fc2's part
         copy_matrix<WARPS * 32>(second, fc2 + step * C8 * D_STEP, C8, D_STEP, HP, own.thread);
-        copy_matrix<WARPS * 32>(tap, taps + step * 9 * D_STEP, 9, D_STEP, D_STEP, own.thread);
+        copy_matrix<WARPS * 32>((u16*)tap, taps + step * D_STEP * TAPS, 1, D_STEP * TAPS, 0, own.thread);
         end_copies();
 
-        float made[3][NT1][4] = {};
-        multiply<3, NT1, C8>(made, rows, first + column * CP, CP, own.lane);
+        Sums made[3][NT1] = {};
+        multiply<C8, CP>(made, rows, place(first + column * CP), own.lane);
 #pragma unroll
         for (int m = 0; m < 3; m++)
 #pragma unroll
             for (int k = 0; k < NT1; k++) {
                 // No bias, and GELU(0) is 0: outside of the frame the hidden channels are as the convolution wants them.
                 u16* to = hidden + ((own.warp % 4 * 3 + m) * 16 + own.g) * HP + column + k * 8 + own.t * 2;
-                *(u32*)to = gelu(made[m][k][0], made[m][k][1]);
-                *(u32*)(to + 8 * HP) = gelu(made[m][k][2], made[m][k][3]);
+                *(u32*)to = gelu(rounded(made[m][k], 0));
+                *(u32*)(to + 8 * HP) = gelu(rounded(made[m][k], 1));
             }
         await_copies<0>();
         barrier();  // the hidden channels and fc2's part are here, and all are done with fc1's
@@ -60,17 +62,14 @@ KERNEL(WARPS * 32, PROGRAMS) ffn(const u16* x, u16* out, const u16* weight, cons
             for (int half = 0; half < 2; half++) {
                 u32 at[2 * MT2] = {};
                 const int c = k + half * 8 + own.t * 2;
-                if (k + half * 8 < D_STEP) depthwise(at, hidden + (wy * HALO_W + wx) * HP + c, HP, tap + c, D_STEP);
+                if (k + half * 8 < D_STEP) depthwise(at, hidden + (wy * HALO_W + wx) * HP + c, HP, tap + c / 2 * TAPS);
 #pragma unroll
                 for (int m = 0; m < MT2; m++) mixed[m][half * 2] = at[2 * m], mixed[m][half * 2 + 1] = at[2 * m + 1];
             }
 #pragma unroll
             for (int j = 0; j < NT2; j += 2) {
                 u32 right[4];
-                // Of an odd last tile, and beyond the last channel, what is read is not used.
-                const int tile = j + own.lane / 16 < NT2 ? j + own.lane / 16 : j;
-                const int eighth = k + own.lane / 8 % 2 * 8 < D_STEP ? own.lane / 8 % 2 : 0;
-                load_matrices(right, second + (tile * 8 + own.lane % 8) * HP + k + eighth * 8);
+                load_matrices(right, (j + 1 < NT2 ? two : one) + (j * 8 * HP + k) * 2);
 #pragma unroll
                 for (int m = 0; m < MT2; m++)
                     if (k + 16 <= D_STEP) {

@@ -34,7 +34,6 @@ DEVICE float gelu(float x) {
 }
 #ifdef FDAT_BF16
 DEVICE u32 gelu(u32 x) { return pair(gelu(low(x)), gelu(high(x))); }
-DEVICE u32 gelu(float x, float y) { return pair(gelu(x), gelu(y)); }
 #else
 DEVICE u32 gelu(u32 x) {
     u32 a = x & 0x7fff7fffu;
@@ -45,7 +44,6 @@ DEVICE u32 gelu(u32 x) {
     q = multiply_add(q, a, pair(-1.00003767014f, -1.00003767014f));
     return multiply_add(a ^ 0x80008000u, exp2_pair(q), larger(x, 0u));
 }
-DEVICE u32 gelu(float x, float y) { return gelu(pair(x, y)); }
 #endif
 
 // Eight channels of a pixel [C], zeros beyond the last.
@@ -144,24 +142,26 @@ DEVICE void normalise_halo(u16* n, const u16* x, const u16* weight, const u16* b
 template <int THREADS>
 DEVICE void copy_matrix(u16* to, const u16* from, int rows, int columns, int stride, int thread) {
     const int vectors = columns / 8;
+    const u32 first = place(to);
     for (int i = thread; i < rows * vectors; i += THREADS)
-        copy_ahead(to + i / vectors * stride + i % vectors * 8, from + i * 8);
+        copy_ahead(first + (i / vectors * stride + i % vectors * 8) * 2, from + i * 8);
 }
 
-// d[m][n] += a[m]·wᵀ over K terms: 16-row tiles of shared memory by 8-column tiles of w [columns, K], rows `stride` apart.
-// a[m] points at this lane's row (lane % 16) and eighth (lane / 16) of tile m.
-template <int MT, int NT, int K>
-DEVICE void multiply(float (&d)[MT][NT][4], const u16* const (&a)[MT], const u16* w, int stride, int lane) {
-    const u16* row = w + (lane % 8 + lane / 16 * 8) * stride + lane / 8 % 2 * 8;
+// d[m][n] += a[m]·wᵀ over K terms: 16-row tiles of shared memory by 8-column tiles of w [columns, K], rows STRIDE apart.
+// a[m] is the place of this lane's row (lane % 16) and eighth (lane / 16) of tile m.
+template <int K, int STRIDE, int MT, int NT, typename Sum, int N>
+DEVICE void multiply(Sum (&d)[MT][NT][N], const u32 (&a)[MT], u32 w, int lane) {
+    const u32 two = w + ((lane % 8 + lane / 16 * 8) * STRIDE + lane / 8 % 2 * 8) * 2;  // column tiles
+    const u32 one = w + (lane % 8 * STRIDE + lane / 8 % 2 * 8) * 2;
 #pragma unroll
     for (int k = 0; k + 16 <= K; k += 16) {
         u32 left[MT][4];
 #pragma unroll
-        for (int m = 0; m < MT; m++) load_matrices(left[m], a[m] + k);
+        for (int m = 0; m < MT; m++) load_matrices(left[m], a[m] + k * 2);
 #pragma unroll
         for (int n = 0; n < NT; n += 2) {
             u32 right[4];
-            load_matrices(right, (n + 1 < NT ? row : w + lane % 8 * stride + lane / 8 % 2 * 8) + n * 8 * stride + k);
+            load_matrices(right, (n + 1 < NT ? two : one) + (n * 8 * STRIDE + k) * 2);
 #pragma unroll
             for (int m = 0; m < MT; m++) {
                 multiply16(d[m][n], left[m], right[0], right[1]);
@@ -171,14 +171,14 @@ DEVICE void multiply(float (&d)[MT][NT][4], const u16* const (&a)[MT], const u16
     }
     if (K % 16) {
         constexpr int k = K / 16 * 16;
+        const u32 four = w + lane * STRIDE * 2, last = w + (lane / 8 < NT % 4 ? lane : lane % 8) * STRIDE * 2;
         u32 left[MT][4];
 #pragma unroll
-        for (int m = 0; m < MT; m++) load_matrices(left[m], a[m] + k - lane / 16 * 8);  // its upper half is not used
+        for (int m = 0; m < MT; m++) load_matrices(left[m], a[m] + (k - lane / 16 * 8) * 2);  // its upper half is not used
 #pragma unroll
         for (int n = 0; n < NT; n += 4) {
             u32 right[4];
-            const int tile = n + lane / 8 < NT ? n + lane / 8 : n;
-            load_matrices(right, w + (tile * 8 + lane % 8) * stride + k);
+            load_matrices(right, (n + 3 < NT ? four : last) + (n * 8 * STRIDE + k) * 2);
 #pragma unroll
             for (int m = 0; m < MT; m++)
 #pragma unroll
@@ -188,30 +188,49 @@ DEVICE void multiply(float (&d)[MT][NT][4], const u16* const (&a)[MT], const u16
     }
 }
 
-// A result tile as the left side of the next product: columns 16·k … 16·k + 15 of d.
-template <int NT> DEVICE void as_left(u32 (&left)[4], const float (&d)[NT][4], int k) {
-    left[0] = pair(d[2 * k][0], d[2 * k][1]), left[1] = pair(d[2 * k][2], d[2 * k][3]);
-    left[2] = pair(d[2 * k + 1][0], d[2 * k + 1][1]), left[3] = pair(d[2 * k + 1][2], d[2 * k + 1][3]);
+// Sums of which a rounded result is all that is wanted: in fp16, where they have room in it.
+#ifdef FDAT_BF16
+typedef float Sums[4];
+DEVICE void begin(Sums& d, float even, float odd) { d[0] = even, d[1] = odd, d[2] = even, d[3] = odd; }
+#else
+typedef u32 Sums[2];
+DEVICE void begin(Sums& d, float even, float odd) { d[0] = pair(even, odd), d[1] = d[0]; }
+#endif
+
+// A result tile's pair of row g or of row g + 8.
+DEVICE u32 rounded(const float (&d)[4], int lower) { return pair(d[lower * 2], d[lower * 2 + 1]); }
+DEVICE u32 rounded(const u32 (&d)[2], int lower) { return d[lower]; }
+
+// Result tiles as the left side of the next product: columns 16·k … 16·k + 15 of d.
+template <int NT, typename Sum, int N> DEVICE void as_left(u32 (&left)[4], const Sum (&d)[NT][N], int k) {
+#pragma unroll
+    for (int i = 0; i < 4; i++) left[i] = rounded(d[2 * k + i / 2], i % 2);
 }
 
+// Two channels' depthwise taps take TAPS pairs: nine, column by column, and three that fill up three vectors.
+constexpr int TAPS = 12;
+
 // Depthwise 3×3 at ROWS pixels below each other, two channels: `at` is the upper left neighbour of the topmost in shared
-// memory, pixels `stride` apart; taps [9, tap_stride].
-template <int ROWS> DEVICE void depthwise(u32 (&sum)[ROWS], const u16* at, int stride, const u16* taps, int tap_stride) {
+// memory, pixels `stride` apart.
+template <int ROWS> DEVICE void depthwise(u32 (&sum)[ROWS], const u16* at, int stride, const u32* taps) {
+    u32 tap[TAPS];
+#pragma unroll
+    for (int i = 0; i < TAPS; i += 4) {
+        const Vector v = *(const Vector*)(taps + i);
+#pragma unroll
+        for (int k = 0; k < 4; k++) tap[i + k] = v.part[k];
+    }
 #pragma unroll
     for (int o = 0; o < ROWS; o++) sum[o] = 0;
 #pragma unroll
-    for (int dx = 0; dx < 3; dx++) {
-        u32 tap[3];
-#pragma unroll
-        for (int dy = 0; dy < 3; dy++) tap[dy] = *(const u32*)(taps + (dy * 3 + dx) * tap_stride);
+    for (int dx = 0; dx < 3; dx++)
 #pragma unroll
         for (int r = 0; r < ROWS + 2; r++) {
             const u32 value = *(const u32*)(at + (r * HALO_W + dx) * stride);
 #pragma unroll
             for (int dy = 0; dy < 3; dy++)
-                if (r - dy >= 0 && r - dy < ROWS) sum[r - dy] = multiply_add(value, tap[dy], sum[r - dy]);
+                if (r - dy >= 0 && r - dy < ROWS) sum[r - dy] = multiply_add(value, tap[dx * 3 + dy], sum[r - dy]);
         }
-    }
 }
 
 // out = x + staged, for the tile's pixels that are asked for; staged [TILE, CP] in shared memory.

@@ -1,0 +1,138 @@
+"""The CUDA C++ kernels, run by `emulated`: shapes, sizes and both precisions; and compiled for GPUs that are not here."""
+
+import shutil
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from tests.engine.test_runner import Truth
+from tests.ops.emulated import emulating
+from tests.ops.kernel_cases import KERNELS, SHAPES, TOLERANCES, Case
+from tests.ops.kernel_cases import Shape as CaseShape
+from tests.random_weights import random_network
+from vsfdat.arch import FDATConfig
+from vsfdat.engine import runner
+from vsfdat.engine.plan import Plan
+from vsfdat.ops import Backend, Shape, cuda, reference
+from vsfdat.ops.cuda import build
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda:0")
+SMALL = CaseShape(channels=24, heads=2, hidden=40)
+BIASED = CaseShape(channels=20, heads=2, hidden=36, qkv_bias=True)  # 4 channels beyond the last full vector
+SIZES = [(1, 1), (7, 8), (8, 17), (19, 33)]
+
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
+
+
+def check(kernel: str, shape: CaseShape, height: int, width: int, dtype: torch.dtype = torch.float16) -> None:
+    case = Case(shape, height, width, (0, height), dtype, CPU)
+    with emulating():
+        error = KERNELS[kernel](case, cuda).error
+    assert error <= max(2 * KERNELS[kernel](case, reference).error, TOLERANCES[dtype])
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("shape", [SMALL, BIASED], ids=["small", "biased"])
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_sizes(kernel, shape, size):
+    check(kernel, shape, *size)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("preset", ["fdat_tiny", "fdat_light", "fdat_medium", "fdat_large"])
+def test_presets(kernel, preset):
+    check(kernel, SHAPES[preset], 9, 18)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_bf16(kernel):
+    check(kernel, SMALL, 9, 18, torch.bfloat16)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_some_rows_alone(kernel):
+    case = Case(SMALL, 24, 9, (8, 16), torch.float16, CPU)
+    with emulating():
+        outcome = KERNELS[kernel](case, cuda)
+    assert outcome.untouched
+    assert outcome.error <= TOLERANCES[torch.float16]
+
+
+@pytest.mark.parametrize(("channels", "made"), [(3, 24), (12, 24), (24, 12), (24, 3), (24, 40)])
+@pytest.mark.parametrize("residual", [False, True])
+def test_convolutions_of_the_networks_ends(channels, made, residual):
+    generator = torch.Generator().manual_seed(0)
+    x, weight, bias, added = (
+        torch.randn(size, generator=generator).half()
+        for size in [(9, 18, channels), (made, channels, 3, 3), (made,), (9, 18, made)]
+    )
+    out = torch.full((9, 18, made), float("nan"), dtype=torch.float16)
+    expected = torch.nn.functional.conv2d(
+        x.double().permute(2, 0, 1)[None], weight.double(), bias.double(), padding=1
+    )[0].permute(1, 2, 0)
+    with emulating():
+        cuda.conv3x3(x, out, cuda.pack_conv(weight, bias), added if residual else None, (0, 9))
+    expected = expected + added.double() if residual else expected
+    assert (out.double() - expected).norm() / expected.norm() < TOLERANCES[torch.float16]
+
+
+@pytest.mark.parametrize("overrides", [{}, {"unshuffle_mod": True}, {"upsampler_type": "pixelshuffledirect"}])
+def test_a_whole_network(overrides):
+    config = FDATConfig(
+        embed_dim=24, num_groups=1, depth_per_group=1, num_heads=2, scale=2, mid_dim=16, **overrides
+    )
+    network, frame = random_network(config), torch.rand(3, 13, 22, generator=torch.Generator().manual_seed(1))
+    truth = Truth(network, frame, torch.float16)
+    with emulating():
+        engine = runner.build(network, CPU, torch.float16, backend=Backend("cuda", cuda, cuts_itself=True), plan=Plan(64))
+        truth.check(engine()(frame))
+
+
+def test_maps_that_are_no_blocks_of_memory_are_refused():
+    case = Case(SMALL, 8, 8, (0, 8), torch.float16, CPU, padding=1)
+    with emulating(), pytest.raises(ValueError, match="the CUDA kernels take contiguous maps, passed strides"):
+        KERNELS["ffn"](case, cuda)
+
+
+@pytest.mark.parametrize("capability", [(8, 0), (8, 9), (9, 0), (12, 0)])
+@pytest.mark.parametrize("source", ["ffn", "spatial", "channel", "conv"])
+def test_compiles(source, capability):
+    pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-bindings is not installed, which compiles")
+    facts = {"C": 24, "D": 40, "D_STEP": 40, "HEADS": 2, "MADE": 24, "WARPS": 4, "PROGRAMS": 2}
+    assert build.cubin(source, facts, capability)[:4] == b"\x7fELF"
+    assert build.cubin(source, facts | {"FDAT_BF16": 1}, capability)[:4] == b"\x7fELF"
+
+
+def test_what_does_not_compile_is_said():
+    pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-bindings is not installed, which compiles")
+    with pytest.raises(build.KernelError, match=r"ffn.cu with .* does not compile: .*identifier \"C\" is undefined"):
+        build.cubin("ffn", {}, (8, 9))
+
+
+MEDIUM = Shape(120, 4, 240, 8)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "capability", "kibibytes", "obstacle"),
+    [
+        (MEDIUM, torch.float16, (8, 9), 99, "they need 102 KiB of shared memory for 120 channels, cuda:0 has 99"),
+        (MEDIUM, torch.float16, (8, 0), 163, None),
+        (Shape(96, 3, 144, 8), torch.bfloat16, (8, 9), 99, None),
+        (MEDIUM, torch.float32, (9, 0), 227, "they compute in half precision, not in torch.float32"),
+        (MEDIUM, torch.float16, (7, 5), 64, "they need compute capability 8.0 or newer, cuda:0 has 7.5"),
+        (Shape(120, 2, 240, 8), torch.float16, (9, 0), 227, "heads of at most 32 channels"),
+        (Shape(120, 4, 240, 12), torch.float16, (9, 0), 227, "they are for windows of 8"),
+    ],
+)
+def test_the_gpu_and_the_network_decide(monkeypatch, shape, dtype, capability, kibibytes, obstacle):
+    facts = SimpleNamespace(shared_memory_per_block_optin=kibibytes << 10)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: facts)
+    monkeypatch.setattr(build, "program", lambda *_: None)
+    found = cuda.why_not(GPU, dtype, shape)
+    assert found is None if obstacle is None else obstacle in found
+
+
+def test_without_a_cuda_device_the_reason_is_said():
+    assert cuda.why_not(CPU, torch.float16, MEDIUM) == "they are for CUDA devices, this is cpu"

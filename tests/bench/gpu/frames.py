@@ -32,10 +32,12 @@ _TABLE = [
 
 
 def engine(setting: Setting, module: FDAT, dtype: torch.dtype) -> runner.ExactEngine:
-    """The exact engine on the Triton kernels, in a dry run through the interpreter."""
-    backend = Backend("triton", triton, cuts_itself=True) if setting.dry else choose(setting.device, dtype)
-    if backend.name != "triton":
-        raise RuntimeError(f"the engine chose {backend.name}, not the Triton kernels")
+    """The exact engine on the kernels that it should choose; in a dry run on Triton's, through the interpreter."""
+    dry, shape = Backend("triton", triton, cuts_itself=True), runner.shape_of(module.config)
+    backend = dry if setting.dry else choose(setting.device, dtype, shape)
+    expected = "triton" if setting.dry or dtype == torch.float32 else "cuda"
+    if backend.name != expected:
+        raise RuntimeError(f"the engine chose {backend.name}, not {expected}")
     return runner.build(module, setting.device, dtype, backend=backend)()
 
 

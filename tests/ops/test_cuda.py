@@ -1,4 +1,4 @@
-"""The CUDA C++ kernels, run by `emulated`: shapes, sizes and both precisions; and compiled for GPUs that are not here."""
+"""The CUDA C++ kernels, run by `emulated`: shapes, sizes, both precisions; and compiled for GPUs that are not here."""
 
 import shutil
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ from vsfdat.arch import FDATConfig
 from vsfdat.engine import runner
 from vsfdat.engine.plan import Plan
 from vsfdat.ops import Backend, Shape, cuda, reference
-from vsfdat.ops.cuda import build
+from vsfdat.ops.cuda import build, shape
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda:0")
 SMALL = CaseShape(channels=24, heads=2, hidden=40)
@@ -25,18 +25,18 @@ SIZES = [(1, 1), (7, 8), (8, 17), (19, 33)]
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
 
 
-def check(kernel: str, shape: CaseShape, height: int, width: int, dtype: torch.dtype = torch.float16) -> None:
-    case = Case(shape, height, width, (0, height), dtype, CPU)
+def check(kernel: str, network: CaseShape, height: int, width: int, dtype: torch.dtype = torch.float16) -> None:
+    case = Case(network, height, width, (0, height), dtype, CPU)
     with emulating():
         error = KERNELS[kernel](case, cuda).error
     assert error <= max(2 * KERNELS[kernel](case, reference).error, TOLERANCES[dtype])
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("shape", [SMALL, BIASED], ids=["small", "biased"])
+@pytest.mark.parametrize("network", [SMALL, BIASED], ids=["small", "biased"])
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_sizes(kernel, shape, size):
-    check(kernel, shape, *size)
+def test_sizes(kernel, network, size):
+    check(kernel, network, *size)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -68,9 +68,9 @@ def test_convolutions_of_the_networks_ends(channels, made, residual):
         for size in [(9, 18, channels), (made, channels, 3, 3), (made,), (9, 18, made)]
     )
     out = torch.full((9, 18, made), float("nan"), dtype=torch.float16)
-    expected = torch.nn.functional.conv2d(
-        x.double().permute(2, 0, 1)[None], weight.double(), bias.double(), padding=1
-    )[0].permute(1, 2, 0)
+    expected = torch.nn.functional.conv2d(x.double().permute(2, 0, 1)[None], weight.double(), bias.double(), padding=1)[
+        0
+    ].permute(1, 2, 0)
     with emulating():
         cuda.conv3x3(x, out, cuda.pack_conv(weight, bias), added if residual else None, (0, 9))
     expected = expected + added.double() if residual else expected
@@ -79,14 +79,19 @@ def test_convolutions_of_the_networks_ends(channels, made, residual):
 
 @pytest.mark.parametrize("overrides", [{}, {"unshuffle_mod": True}, {"upsampler_type": "pixelshuffledirect"}])
 def test_a_whole_network(overrides):
-    config = FDATConfig(
-        embed_dim=24, num_groups=1, depth_per_group=1, num_heads=2, scale=2, mid_dim=16, **overrides
-    )
+    config = FDATConfig(embed_dim=24, num_groups=1, depth_per_group=1, num_heads=2, scale=2, mid_dim=16, **overrides)
     network, frame = random_network(config), torch.rand(3, 13, 22, generator=torch.Generator().manual_seed(1))
     truth = Truth(network, frame, torch.float16)
     with emulating():
-        engine = runner.build(network, CPU, torch.float16, backend=Backend("cuda", cuda, cuts_itself=True), plan=Plan(64))
+        engine = runner.build(
+            network, CPU, torch.float16, backend=Backend("cuda", cuda, cuts_itself=True), plan=Plan(64)
+        )
         truth.check(engine()(frame))
+
+
+def test_a_gpu_with_little_shared_memory_gets_one_tap_at_a_time(monkeypatch):
+    monkeypatch.setattr(shape, "most_bytes", lambda device: 8 << 10)
+    check("conv3x3", SMALL, 9, 18)
 
 
 def test_maps_that_are_no_blocks_of_memory_are_refused():
@@ -99,7 +104,7 @@ def test_maps_that_are_no_blocks_of_memory_are_refused():
 @pytest.mark.parametrize("source", ["ffn", "spatial", "channel", "conv"])
 def test_compiles(source, capability):
     pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-bindings is not installed, which compiles")
-    facts = {"C": 24, "D": 40, "D_STEP": 40, "HEADS": 2, "MADE": 24, "WARPS": 4, "PROGRAMS": 2}
+    facts = {"C": 24, "D": 40, "D_STEP": 40, "HEADS": 2, "MADE": 24, "WARPS": 4, "STAGES": 2, "PROGRAMS": 2}
     assert build.cubin(source, facts, capability)[:4] == b"\x7fELF"
     assert build.cubin(source, facts | {"FDAT_BF16": 1}, capability)[:4] == b"\x7fELF"
 
@@ -110,13 +115,14 @@ def test_what_does_not_compile_is_said():
         build.cubin("ffn", {}, (8, 9))
 
 
-MEDIUM = Shape(120, 4, 240, 8)
+MEDIUM, LARGE = Shape(120, 4, 240, 8), Shape(180, 6, 360, 8)
 
 
 @pytest.mark.parametrize(
-    ("shape", "dtype", "capability", "kibibytes", "obstacle"),
+    ("network", "dtype", "capability", "kibibytes", "obstacle"),
     [
-        (MEDIUM, torch.float16, (8, 9), 99, "they need 102 KiB of shared memory for 120 channels, cuda:0 has 99"),
+        (MEDIUM, torch.float16, (8, 9), 99, None),
+        (LARGE, torch.float16, (8, 9), 99, "KiB of shared memory for 180 channels, cuda:0 has 99"),
         (MEDIUM, torch.float16, (8, 0), 163, None),
         (Shape(96, 3, 144, 8), torch.bfloat16, (8, 9), 99, None),
         (MEDIUM, torch.float32, (9, 0), 227, "they compute in half precision, not in torch.float32"),
@@ -125,12 +131,12 @@ MEDIUM = Shape(120, 4, 240, 8)
         (Shape(120, 4, 240, 12), torch.float16, (9, 0), 227, "they are for windows of 8"),
     ],
 )
-def test_the_gpu_and_the_network_decide(monkeypatch, shape, dtype, capability, kibibytes, obstacle):
+def test_the_gpu_and_the_network_decide(monkeypatch, network, dtype, capability, kibibytes, obstacle):
     facts = SimpleNamespace(shared_memory_per_block_optin=kibibytes << 10)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: facts)
     monkeypatch.setattr(build, "program", lambda *_: None)
-    found = cuda.why_not(GPU, dtype, shape)
+    found = cuda.why_not(GPU, dtype, network)
     assert found is None if obstacle is None else obstacle in found
 
 

@@ -21,7 +21,7 @@ def build_loss(facts: LossFacts, device: torch.device) -> Loss:
         TrainingError: It asks for a perceptual term, and its weights are not installed.
     """
     if not facts.perceptual:
-        return lambda prediction, target: l1_with_frequency(prediction, target, facts.frequency)
+        return lambda prediction, target: distance(prediction, target, facts)
     lpips = load_lpips()
     if lpips is None:
         raise TrainingError(f"loss.perceptual needs the weights of LPIPS: {INSTALL}")
@@ -29,7 +29,7 @@ def build_loss(facts: LossFacts, device: torch.device) -> Loss:
 
     def loss(prediction: Tensor, target: Tensor) -> Tensor:
         look: Tensor = lpips(prediction, target).mean()
-        return l1_with_frequency(prediction, target, facts.frequency) + facts.perceptual * look
+        return distance(prediction, target, facts) + facts.perceptual * look
 
     return loss
 
@@ -60,19 +60,19 @@ def build_objective(module: nn.Module, loss: Loss, facts: RunFacts) -> Objective
     return lambda low, high: loss(*run(low, high))
 
 
-def l1_with_frequency(prediction: Tensor, target: Tensor, frequency: float) -> Tensor:
-    """Add the L1 distance of two pictures and, weighted, that of their spectra.
+def distance(prediction: Tensor, target: Tensor, facts: LossFacts) -> Tensor:
+    """Add the distance of two pictures and, weighted, that of their spectra.
 
     The spectral term keeps fine texture from being averaged away at little cost in PSNR.
 
     Args:
         prediction: [B, C, H, W], fp32.
         target: [B, C, H, W], fp32.
-        frequency: Weight of the spectral term; 0 leaves it out.
+        facts: Which distance, and the weight of the spectra's; 0 leaves it out.
     """
     difference = prediction - target
-    loss = difference.abs().mean()
-    if frequency:
+    loss = difference.abs().mean() if facts.pixel == "l1" else difference.square().mean()
+    if facts.frequency:
         spectrum = torch.view_as_real(torch.fft.rfft2(difference))
-        loss = loss + frequency * spectrum.abs().mean()
+        loss = loss + facts.frequency * spectrum.abs().mean()
     return loss

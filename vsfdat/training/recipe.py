@@ -12,6 +12,7 @@ from vsfdat.errors import TrainingError
 Kernel = Literal["bicubic", "lanczos", "bilinear", "area", "aliased"]
 Light = Literal["gamma", "linear"]
 Codec = Literal["h264", "mpeg2", "jpeg", "yuv420"]
+Pixel = Literal["l1", "l2"]
 OptimizerName = Literal["adamw", "muon"]
 Precision = Literal["fp32", "bf16"]
 Range = tuple[float, float]
@@ -136,14 +137,17 @@ class LossFacts:
     """Weigh the terms of the loss.
 
     Args:
-        frequency: Weight of the L1 of the two-dimensional spectrum, beside 1 for the L1 of the picture.
+        pixel: Distance of the pictures: "l1", or "l2" for mean squares, which PSNR is made of: for the end of a run.
+        frequency: Weight of the L1 of the two-dimensional spectrum, beside 1 for the distance of the pictures.
         perceptual: Weight of LPIPS; keeps a network that takes artefacts away from taking texture with them.
     """
 
+    pixel: Pixel = "l1"
     frequency: float = 0.002
     perceptual: float = 0.0
 
     def __post_init__(self) -> None:
+        _among("pixel", self.pixel, get_args(Pixel))
         _at_least(self, 0, "frequency", "perceptual")
 
 

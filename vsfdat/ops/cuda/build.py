@@ -59,7 +59,7 @@ def cubin(source: str, facts: Mapping[str, int], capability: tuple[int, int]) ->
         KernelError: It does not compile, or the package that does so is not installed.
     """
     try:
-        from cuda.bindings import nvrtc
+        from cuda.bindings import nvrtc  # type: ignore[import-untyped]
     except ImportError as error:
         raise KernelError(f"the package cuda-bindings is not installed ({error})") from None
 
@@ -79,7 +79,7 @@ def cubin(source: str, facts: Mapping[str, int], capability: tuple[int, int]) ->
         log = b" " * _checked(nvrtc.nvrtcGetProgramLogSize(made))
         _checked(nvrtc.nvrtcGetProgramLog(made, log))
         raise KernelError(f"{source}.cu with {dict(facts)} does not compile: {log.decode(errors='replace').strip()}")
-    binary = b" " * _checked(nvrtc.nvrtcGetCUBINSize(made))
+    binary: bytes = b" " * _checked(nvrtc.nvrtcGetCUBINSize(made))
     _checked(nvrtc.nvrtcGetCUBIN(made, binary))
     return binary
 

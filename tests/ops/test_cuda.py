@@ -25,6 +25,13 @@ SIZES = [(1, 1), (7, 8), (8, 17), (19, 33)]
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
 
 
+def skip_without_nvrtc() -> None:
+    try:
+        build._nvrtc()
+    except build.KernelError as error:
+        pytest.skip(str(error))
+
+
 def check(kernel: str, network: CaseShape, height: int, width: int, dtype: torch.dtype = torch.float16) -> None:
     case = Case(network, height, width, (0, height), dtype, CPU)
     with emulating():
@@ -103,14 +110,14 @@ def test_maps_that_are_no_blocks_of_memory_are_refused():
 @pytest.mark.parametrize("capability", [(8, 0), (8, 9), (9, 0), (12, 0)])
 @pytest.mark.parametrize("source", ["ffn", "spatial", "channel", "conv"])
 def test_compiles(source, capability):
-    pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-bindings is not installed, which compiles")
+    skip_without_nvrtc()
     facts = {"C": 24, "D": 40, "D_STEP": 40, "HEADS": 2, "MADE": 24, "WARPS": 4, "STAGES": 2, "PROGRAMS": 2}
     assert build.cubin(source, facts, capability)[:4] == b"\x7fELF"
     assert build.cubin(source, facts | {"FDAT_BF16": 1}, capability)[:4] == b"\x7fELF"
 
 
 def test_what_does_not_compile_is_said():
-    pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-bindings is not installed, which compiles")
+    skip_without_nvrtc()
     with pytest.raises(build.KernelError, match=r"ffn.cu with .* does not compile: .*identifier \"C\" is undefined"):
         build.cubin("ffn", {}, (8, 9))
 
@@ -138,6 +145,22 @@ def test_the_gpu_and_the_network_decide(monkeypatch, network, dtype, capability,
     monkeypatch.setattr(build, "program", lambda *_: None)
     found = cuda.why_not(GPU, dtype, network)
     assert found is None if obstacle is None else obstacle in found
+
+
+def test_an_error_of_the_driver_is_said():
+    x = torch.zeros(1)
+    with emulating():
+        loaded = build.program("conv", (("C", 8), ("MADE", 8), ("WARPS", 8), ("STAGES", 1), ("PROGRAMS", 1)), CPU)
+        with pytest.raises(build.KernelError, match="CUDA answered with error 500"):
+            loaded.launch("ffn", (1, 1), 32, 0, [x])
+        with pytest.raises(build.KernelError, match=r"CUDA answered with error 1$"):
+            loaded.launch("conv3x3", (1, 1), 32, 1 << 20, [x])
+
+
+def test_what_is_not_there_is_said(monkeypatch):
+    monkeypatch.setattr(torch.version, "cuda", None)
+    with pytest.raises(build.KernelError, match=r"NVRTC was not found, looked for .*libnvrtc\.so\.0"):
+        build._nvrtc.__wrapped__()
 
 
 def test_without_a_cuda_device_the_reason_is_said():

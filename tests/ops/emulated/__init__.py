@@ -1,20 +1,20 @@
-"""The CUDA C++ kernels on a CPU: compiled by the C++ compiler against a stand-in for a GPU, `emulator.h`."""
+"""The CUDA C++ kernels on a CPU: compiled by the C++ compiler against stand-ins for a GPU and for its driver."""
 
 import ctypes
 import functools
 import hashlib
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
 import torch
-from torch import Tensor
 
 from vsfdat.ops import cuda
 from vsfdat.ops.cuda import build
+from vsfdat.ops.cuda.build import Program
 
 _HERE = Path(__file__).parent
 _SOURCES = Path(build.__file__).parent / "csrc"
@@ -25,43 +25,40 @@ _KERNELS = {
 _folder = tempfile.TemporaryDirectory()
 
 
-class Emulated:
-    """A source's kernels as a library of this machine."""
-
-    def __init__(self, path: Path) -> None:
-        self._library = ctypes.CDLL(str(path))
-
-    def launch(
-        self, kernel: str, grid: tuple[int, int], threads: int, shared: int, arguments: Sequence[Tensor | int | None]
-    ) -> None:
-        """Run a kernel to its end."""
-        values = [
-            ctypes.c_int(argument) if isinstance(argument, int)
-            else ctypes.c_void_p(argument.data_ptr() if isinstance(argument, Tensor) else None)
-            for argument in arguments
-        ]  # fmt: skip
-        addresses = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
-        getattr(self._library, f"emulate_{kernel}")(*grid, threads, shared, addresses)
-
-
 @functools.cache
-def emulated_program(source: str, facts: tuple[tuple[str, int], ...], device: torch.device) -> Emulated:
+def emulated_program(source: str, facts: tuple[tuple[str, int], ...], device: torch.device) -> Program:
     """Compile a source against the emulator; in the place of `build.program`."""
     entries = "".join(f"EMULATE({kernel})\n" for kernel in _KERNELS[source])
     defines = [f"-D{name}={number}" for name, number in facts]
     stem = Path(_folder.name) / hashlib.sha256(repr((source, defines)).encode()).hexdigest()
-    stem.with_suffix(".cpp").write_text(f'#include "{source}.cu"\n{entries}')
+    library = _compile(stem, f'#include "{source}.cu"\n{entries}', "-DFDAT_EMULATED", *defines)
+    return Program(bytes(library))
+
+
+@functools.cache
+def _driver() -> ctypes.CDLL:
+    """A driver whose modules are libraries of this machine, by their paths."""
+    return ctypes.CDLL(str(_compile(Path(_folder.name) / "driver", '#include "driver.h"\n')))
+
+
+def _compile(stem: Path, code: str, *options: str) -> Path:
+    stem.with_suffix(".cpp").write_text(code)
     library = stem.with_suffix(".so")
     command = [
-        "g++", "-std=c++17", "-O1", "-fPIC", "-shared", "-w", "-DFDAT_EMULATED", f"-I{_HERE}", f"-I{_SOURCES}",
-        *defines, str(stem.with_suffix(".cpp")), "-o", str(library),
+        "g++", "-std=c++17", "-O1", "-fPIC", "-shared", "-w", f"-I{_HERE}", f"-I{_SOURCES}", *options,
+        str(stem.with_suffix(".cpp")), "-o", str(library),
     ]  # fmt: skip
     subprocess.run(command, check=True)
-    return Emulated(library)
+    return library
 
 
 @contextmanager
 def emulating() -> Iterator[None]:
     """Run what `vsfdat.ops.cuda` launches on this machine's CPU."""
-    with patch.object(build, "program", emulated_program), patch.object(cuda, "RECORDABLE", False):
+    with (
+        patch.object(build, "program", emulated_program),
+        patch.object(build, "_driver", _driver),
+        patch.object(build, "_stream", lambda device: None),
+        patch.object(cuda, "RECORDABLE", False),
+    ):
         yield

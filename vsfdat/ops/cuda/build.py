@@ -2,43 +2,27 @@
 
 import ctypes
 import functools
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
 _SOURCES = Path(__file__).parent / "csrc"
 _HEADERS = ("device.cuh", "tile.cuh")
-_MOST_STATIC = 48 * 1024  # bytes of shared memory that a kernel gets without asking
+_MOST_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 
 Argument = Tensor | int | None
 
 
 class KernelError(Exception):
-    """The kernels could not be compiled, loaded or launched."""
-
-
-class Program(Protocol):
-    """The compiled kernels of one source."""
-
-    def launch(
-        self, kernel: str, grid: tuple[int, int], threads: int, shared: int, arguments: Sequence[Argument], /
-    ) -> None:
-        """Start a kernel on the current stream of its first tensor's device.
-
-        Args:
-            kernel: Its name.
-            grid: Programs across and down.
-            threads: A program.
-            shared: Bytes of shared memory a program.
-            arguments: Tensors by their addresses, integers as 32 bits, None as a null pointer.
-        """
+    """The kernels could not be compiled, loaded or launched; the message is one sentence that says why."""
 
 
 @functools.cache
-def program(source: str, facts: tuple[tuple[str, int], ...], device: torch.device) -> Program:
+def program(source: str, facts: tuple[tuple[str, int], ...], device: torch.device) -> "Program":
     """Compile a source for a device, or take it from an earlier call.
 
     Args:
@@ -47,83 +31,135 @@ def program(source: str, facts: tuple[tuple[str, int], ...], device: torch.devic
         device: A CUDA device.
 
     Raises:
-        KernelError: It does not compile or load, or the package that does so is not installed.
+        KernelError: It does not compile or load, or there is nothing to compile with.
     """
-    return Compiled(cubin(source, dict(facts), torch.cuda.get_device_capability(device)), device)
+    torch.empty(1, device=device)  # a module is loaded into the context that torch makes at first use
+    with torch.cuda.device(device):
+        return Program(cubin(source, dict(facts), torch.cuda.get_device_capability(device)))
 
 
 def cubin(source: str, facts: Mapping[str, int], capability: tuple[int, int]) -> bytes:
     """Compile a source for a compute capability; no GPU is needed.
 
     Raises:
-        KernelError: It does not compile, or the package that does so is not installed.
+        KernelError: It does not compile, or NVRTC is not there.
     """
-    try:
-        from cuda.bindings import nvrtc  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise KernelError(f"the package cuda-bindings is not installed ({error})") from None
-
+    nvrtc = _nvrtc()
     # The kernels' files hold all they need, so that headers can go as strings.
-    headers = [(_SOURCES / name).read_bytes() for name in _HEADERS]
-    names = [name.encode() for name in _HEADERS]
-    code = (_SOURCES / f"{source}.cu").read_bytes()
-    options = [
-        "--gpu-architecture=sm_{}{}".format(*capability),
-        "--std=c++17",
-        "--use_fast_math",
-        *(f"-D{name}={number}" for name, number in facts.items()),
-    ]
-    made = _checked(nvrtc.nvrtcCreateProgram(code, f"{source}.cu".encode(), len(headers), headers, names))
-    (status,) = nvrtc.nvrtcCompileProgram(made, len(options), [option.encode() for option in options])
-    if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
-        log = b" " * _checked(nvrtc.nvrtcGetProgramLogSize(made))
-        _checked(nvrtc.nvrtcGetProgramLog(made, log))
-        raise KernelError(f"{source}.cu with {dict(facts)} does not compile: {log.decode(errors='replace').strip()}")
-    binary: bytes = b" " * _checked(nvrtc.nvrtcGetCUBINSize(made))
-    _checked(nvrtc.nvrtcGetCUBIN(made, binary))
-    return binary
+    headers = _strings((_SOURCES / name).read_bytes() for name in _HEADERS)
+    options = _strings([
+        b"--gpu-architecture=sm_%d%d" % capability, b"--std=c++17", b"--use_fast_math",
+        *(f"-D{name}={number}".encode() for name, number in facts.items()),
+    ])  # fmt: skip
+    made, size = ctypes.c_void_p(), ctypes.c_size_t()
+    _check(nvrtc.nvrtcCreateProgram(
+        ctypes.byref(made), (_SOURCES / f"{source}.cu").read_bytes(), f"{source}.cu".encode(),
+        len(_HEADERS), headers, _strings(name.encode() for name in _HEADERS),
+    ))  # fmt: skip
+    try:
+        if nvrtc.nvrtcCompileProgram(made, len(options), options):
+            _check(nvrtc.nvrtcGetProgramLogSize(made, ctypes.byref(size)))
+            log = ctypes.create_string_buffer(size.value)
+            _check(nvrtc.nvrtcGetProgramLog(made, log))
+            said = log.value.decode(errors="replace").strip()
+            raise KernelError(f"{source}.cu with {dict(facts)} does not compile: {said}")
+        _check(nvrtc.nvrtcGetCUBINSize(made, ctypes.byref(size)))
+        binary = ctypes.create_string_buffer(size.value)
+        _check(nvrtc.nvrtcGetCUBIN(made, binary))
+    finally:
+        nvrtc.nvrtcDestroyProgram(ctypes.byref(made))
+    return binary.raw
 
 
-class Compiled:
-    """Kernels loaded into a device's context.
+class Program:
+    """The kernels of one compiled source, loaded into the current device's context.
 
     Args:
         binary: What `cubin` gave.
-        device: Where they run.
+
+    Raises:
+        KernelError: It does not load.
     """
 
-    def __init__(self, binary: bytes, device: torch.device) -> None:
-        from cuda.bindings import driver
-
-        self._driver = driver
-        with torch.cuda.device(device):
-            torch.cuda.current_stream()  # torch's context is made by its first use
-            torch.empty(1, device=device)
-            self._module = _checked(driver.cuModuleLoadData(binary))
-        self._kernels: dict[str, tuple[Any, int]] = {}
+    def __init__(self, binary: bytes) -> None:
+        self._driver, self._module = _driver(), ctypes.c_void_p()
+        _check(self._driver.cuModuleLoadData(ctypes.byref(self._module), binary))
+        self._kernels: dict[str, tuple[ctypes.c_void_p, int]] = {}
 
     def launch(
         self, kernel: str, grid: tuple[int, int], threads: int, shared: int, arguments: Sequence[Argument]
     ) -> None:
-        """Start a kernel: see `Program`."""
-        driver = self._driver
-        function, most = self._kernels.get(kernel) or (None, 0)
-        if function is None:
-            function = _checked(driver.cuModuleGetFunction(self._module, kernel.encode()))
-        if shared > most:
-            attribute = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-            _checked(driver.cuFuncSetAttribute(function, attribute, max(shared, _MOST_STATIC)))
+        """Start a kernel on the current stream of its tensors' device.
+
+        Args:
+            kernel: Its name.
+            grid: Programs across and down.
+            threads: A program.
+            shared: Bytes of shared memory a program.
+            arguments: Tensors by their addresses, integers as 32 bits, None as a null pointer; the first is a tensor.
+        """
+        values = [
+            ctypes.c_int(argument) if isinstance(argument, int)
+            else ctypes.c_void_p(None if argument is None else argument.data_ptr())
+            for argument in arguments
+        ]  # fmt: skip
+        addresses = (ctypes.c_void_p * len(values))(*map(ctypes.addressof, values))
+        first = arguments[0]
+        assert isinstance(first, Tensor)
+        with torch.cuda.device_of(first):  # type: ignore[no-untyped-call]
+            function = self._function(kernel, shared)
+            _check(self._driver.cuLaunchKernel(
+                function, *grid, 1, threads, 1, 1, shared, _stream(first.device), addresses, None
+            ))  # fmt: skip
+
+    def _function(self, kernel: str, shared: int) -> ctypes.c_void_p:
+        """Find a kernel, and allow it that much shared memory."""
+        function, allowed = self._kernels.get(kernel, (ctypes.c_void_p(), -1))
+        if allowed < 0:
+            _check(self._driver.cuModuleGetFunction(ctypes.byref(function), self._module, kernel.encode()))
+        if shared > allowed:
+            _check(self._driver.cuFuncSetAttribute(function, _MOST_SHARED, shared))
             self._kernels[kernel] = function, shared
-        values = tuple(argument.data_ptr() if isinstance(argument, Tensor) else argument or 0 for argument in arguments)
-        kinds = tuple(ctypes.c_int if isinstance(argument, int) else ctypes.c_void_p for argument in arguments)
-        device = next(argument.device for argument in arguments if isinstance(argument, Tensor))
-        with torch.cuda.device(device):
-            stream = torch.cuda.current_stream(device).cuda_stream
-            _checked(driver.cuLaunchKernel(function, *grid, 1, threads, 1, 1, shared, stream, (values, kinds), 0))
+        return function
 
 
-def _checked(outcome: tuple[Any, ...]) -> Any:
-    status, *values = outcome
-    if int(status):
-        raise KernelError(f"CUDA answered {status.name}")
-    return values[0] if values else None
+def _stream(device: torch.device) -> ctypes.c_void_p:
+    return ctypes.c_void_p(torch.cuda.current_stream(device).cuda_stream)
+
+
+def _strings(values: Iterable[bytes]) -> Any:
+    listed = list(values)
+    return (ctypes.c_char_p * len(listed))(*listed)
+
+
+def _check(status: int) -> None:
+    if status:
+        raise KernelError(f"CUDA answered with error {status}")
+
+
+@functools.cache
+def _nvrtc() -> Any:
+    """Find the NVRTC of torch's own CUDA."""
+    packages = Path(torch.__file__).parent.parent
+    major = (torch.version.cuda or "0").split(".")[0]
+    if sys.platform == "win32":
+        candidates = [*map(str, sorted((packages / "torch" / "lib").glob("nvrtc64_*_0.dll")))]
+    else:
+        name = f"libnvrtc.so.{major}"
+        candidates = [*map(str, sorted(packages.glob(f"nvidia/*/lib/{name}"))), name]
+    return _first(candidates, "NVRTC")
+
+
+@functools.cache
+def _driver() -> Any:
+    """Find NVIDIA's driver."""
+    return _first(["nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"], "NVIDIA's driver")
+
+
+def _first(candidates: Sequence[str], what: str) -> Any:
+    for candidate in candidates:
+        try:
+            return ctypes.CDLL(candidate)
+        except OSError:
+            continue
+    raise KernelError(f"{what} was not found, looked for {', '.join(candidates) or 'nothing'}")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -19,7 +20,11 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, make_backend
 from triton.runtime.jit import JITFunction, create_function_from_signature
 
+from vsfdat.ops.cuda import build, shape
 from vsfdat.ops.triton import launch
+
+# Shared memory of a program at most, KiB, by compute capability.
+_SHARED = {(8, 0): 163, (8, 6): 99, (8, 9): 99, (9, 0): 227, (12, 0): 99}
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Compiled:
 
     def fits(self, capability: tuple[int, int]) -> int:
         """Count the programs that one multiprocessor holds at a time, by registers and shared memory."""
-        shared = {(8, 0): 164, (8, 6): 100, (8, 9): 100, (9, 0): 228, (12, 0): 100}[capability] * 1024
+        shared = (_SHARED[capability] + 1) * 1024
         by_registers = 65536 // (self.warps * 32 * -(-self.registers // 8) * 8)
         return min(by_registers, shared // (self.shared + 1024))
 
@@ -51,6 +56,35 @@ def compiling_for(capability: tuple[int, int]) -> Iterator[list[Compiled]]:
         compiled.append(_compile(self, target, args, kwargs))
 
     with patch.object(JITFunction, "run", run), patch.object(launch, "capability_of", lambda x: capability):
+        yield compiled
+
+
+@contextmanager
+def cuda_compiling_for(capability: tuple[int, int]) -> Iterator[list[Compiled]]:
+    """The same for the CUDA C++ kernels."""
+    compiled: list[Compiled] = []
+
+    def program(source: str, facts: tuple[tuple[str, int], ...], device: Any) -> Any:
+        usage = _resource_usage(build.cubin(source, dict(facts), capability))
+        found = dict(re.findall(r"Function (\w+):\s*\n\s*(.*)", usage))
+
+        def launch(kernel: str, grid: Any, threads: int, shared: int, arguments: Any) -> None:
+            numbers = {name: int(number) for name, number in re.findall(r"(\w+):(\d+)", found[kernel])}
+            compiled.append(Compiled(
+                kernel=kernel, warps=threads // 32, registers=numbers["REG"], shared=shared, stack=numbers["STACK"],
+                warpgroup_mma=False, mma=kernel != "spatial_reduce",
+            ))  # fmt: skip
+
+        return SimpleNamespace(launch=launch)
+
+    def programs(shared: int, device: Any) -> int:
+        return max(1, min(2, (_SHARED[capability] + 1) * 1024 // (shared + 1024)))
+
+    with (
+        patch.object(build, "program", program),
+        patch.object(shape, "programs", programs),
+        patch.object(shape, "most_bytes", lambda device: _SHARED[capability] * 1024),
+    ):
         yield compiled
 
 

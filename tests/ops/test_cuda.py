@@ -165,3 +165,17 @@ def test_what_is_not_there_is_said(monkeypatch):
 
 def test_without_a_cuda_device_the_reason_is_said():
     assert cuda.why_not(CPU, torch.float16, MEDIUM) == "they are for CUDA devices, this is cpu"
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_two_programs_fit_on_a_hopper_without_spilling_much(kernel):
+    pytest.importorskip("triton", reason="Triton is not installed, which brings cuobjdump")
+    skip_without_nvrtc()
+    from tests.ops.ahead import cuda_compiling_for
+
+    case = Case(SHAPES["fdat_medium"], 16, 32, (0, 16), torch.float16, CPU)
+    with cuda_compiling_for((9, 0)) as compiled:
+        KERNELS[kernel](case, cuda)
+    (result,) = compiled
+    assert result.fits((9, 0)) >= 2
+    assert result.stack <= 64, "registers spilled"

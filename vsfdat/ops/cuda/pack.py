@@ -122,14 +122,19 @@ def pack_channel(weights: ChannelWeights, *, warps: int = 8) -> PackedChannel:
     )
 
 
-def pack_ffn(weights: FfnWeights, *, warps: int = 4, step: int | None = None) -> PackedFfn:
-    """Lay the weights out for the kernel, and compile that; once a model."""
+def pack_ffn(weights: FfnWeights, *, warps: int | None = None, step: int | None = None) -> PackedFfn:
+    """Lay the weights out for the kernel, and compile that; once a model.
+
+    Four warps a program are faster than eight where a multiprocessor holds two programs; where it holds one, that needs
+    eight.
+    """
     (d, c), device, norm = weights.fc1.shape, weights.fc1.device, weights.norm
     step = step or shape.hidden_step(c, d, shape.most_bytes(device))
     steps = -(-d // step)
     fc1 = F.pad(weights.fc1, (0, eighths(c) - c, 0, steps * step - d))
     fc2 = F.pad(weights.fc2, (0, steps * step - d, 0, eighths(c) - c))
     programs = shape.programs(shape.ffn_bytes(c, step), device)
+    warps = warps or (4 if programs == 2 else 8)
     return PackedFfn(
         program=_program("ffn", weights.fc1, C=c, D=steps * step, D_STEP=step, WARPS=warps, PROGRAMS=programs),
         norm=PackedNorm(

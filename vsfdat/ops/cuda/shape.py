@@ -36,10 +36,11 @@ def hidden_step(c: int, d: int, most: int) -> int:
         most: Bytes of shared memory that a program can have.
 
     Returns:
-        The step that pads them least, of those that there is room for; the largest of several.
+        The step that pads them least, of those that there is room for; of several one that leaves room for a second
+        program, and the largest.
     """
-    steps = [step for step in range(64, 24, -8) if ffn_bytes(c, step) <= most] or [32]
-    return min(steps, key=lambda step: -(-d // step) * step)
+    steps = [step for step in (64, 48, 32) if ffn_bytes(c, step) <= most] or [32]
+    return min(steps, key=lambda step: (-(-d // step) * step, 2 * ffn_bytes(c, step) > most - 1024, -step))
 
 
 def ffn_bytes(c: int, step: int) -> int:

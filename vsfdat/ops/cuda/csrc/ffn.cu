@@ -5,6 +5,7 @@
 constexpr int HP = odd_eighths(D_STEP), STEPS = D / D_STEP;  // D padded to a multiple of D_STEP
 constexpr int ROWS = (HALO + 15) / 16 * 16;
 constexpr int ACROSS = WARPS / 4, NT1 = D_STEP / 8 / ACROSS;  // fc1: 4 warps of 3 row tiles, the columns among the rest
+static_assert(D_STEP % (8 * ACROSS) == 0 && D % D_STEP == 0, "every warp makes whole tiles");
 constexpr int MT2 = 8 / WARPS, NT2 = C8 / 8;                  // fc2: row tiles a warp, each two rows of 8 pixels
 
 KERNEL(WARPS * 32, PROGRAMS) ffn(const u16* x, u16* out, const u16* weight, const u16* bias, const u16* fc1, const u16* taps,

@@ -2,7 +2,6 @@
 #include "tile.cuh"
 
 constexpr int NT = C8 / 8;
-
 constexpr int MT = 8 / WARPS;  // tiles of 16 pixels a warp: two rows of 8, below each other
 
 // x + a + GELU(depthwise3×3(LN(x)))·sigmoid(a·gate), a = LN(x)·matrixᵀ + shift.

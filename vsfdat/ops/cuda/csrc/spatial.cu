@@ -203,10 +203,10 @@ KERNEL(WARPS * 32, PROGRAMS) spatial_apply(const u16* x, u16* out, const u16* we
     store_sum<THREADS>(out, x, n, frame, top, left, own.thread);
 }
 
+constexpr int THREADS = 256;  // of spatial_reduce
+
 // Sums of GELU(depthwise3×3(LN(x))) over the tiles blockIdx.x, + gridDim.x, …: [programs, C]. A warp walks down half
 // a tile's columns.
-constexpr int THREADS = 256;
-
 KERNEL(THREADS, 3) spatial_reduce(const u16* x, float* sums, const u16* weight, const u16* bias, const u16* taps,
                                   int start, int stop, int height, int width) {
     const Lane own(threadIdx.x);

@@ -60,14 +60,7 @@ KERNEL(WARPS * 32, PROGRAMS) channel_apply(const u16* x, u16* out, const u16* we
             result[j][i] = pair(sum[0] + low(bent) * opening[i], sum[1] + high(bent) * opening[i]);
         }
     }
-    barrier();  // all are done with their neighbours
-#pragma unroll
-    for (int j = 0; j < NT; j++)
-#pragma unroll
-        for (int i = 0; i < MT * 2; i++)
-            *(u32*)(n + ((row + i) * TILE_W + column + own.g) * CP + j * 8 + own.t * 2) = result[j][i];
-    barrier();
-    store_sum<THREADS>(out, x, n, frame, top, left, own.thread);
+    store_result<THREADS>(out, x, n, result, frame, top, left, row, column + own.g, own);
 }
 
 // nᵀn and n summed over the pixels of the spans blockIdx.x, + gridDim.x, …, n = LN(x): [programs, C8, C8], [programs, C].

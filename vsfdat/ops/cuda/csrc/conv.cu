@@ -69,21 +69,11 @@ KERNEL(THREADS, PROGRAMS) conv3x3(const u16* x, u16* out, const u16* residual, c
         const u16* made = n + p * MP + c;
         if (STEP == 8) {
             Vector v = *(const Vector*)made;
-            if (residual) {
-                const Vector before = *(const Vector*)(residual + at);
-#pragma unroll
-                for (int k = 0; k < 4; k++)
-                    v.part[k] = pair(low(before.part[k]) + low(v.part[k]), high(before.part[k]) + high(v.part[k]));
-            }
+            if (residual) v = sum_of(*(const Vector*)(residual + at), v);
             *(Vector*)(out + at) = v;
         } else if (STEP == 4) {
             HalfVector v = *(const HalfVector*)made;
-            if (residual) {
-                const HalfVector before = *(const HalfVector*)(residual + at);
-#pragma unroll
-                for (int k = 0; k < 2; k++)
-                    v.part[k] = pair(low(before.part[k]) + low(v.part[k]), high(before.part[k]) + high(v.part[k]));
-            }
+            if (residual) v = sum_of(*(const HalfVector*)(residual + at), v);
             *(HalfVector*)(out + at) = v;
         } else {
             const float added = residual ? low(residual[at]) : 0;

@@ -193,14 +193,7 @@ KERNEL(WARPS * 32, PROGRAMS) spatial_apply(const u16* x, u16* out, const u16* we
             }
         }
     }
-    barrier();  // all are done with their neighbours
-#pragma unroll
-    for (int j = 0; j < NT; j++)
-#pragma unroll
-        for (int y = 0; y < MT * 2; y++)
-            *(u32*)(n + ((row + y) * TILE_W + column) * CP + j * 8 + own.t * 2) = result[j][y];
-    barrier();
-    store_sum<THREADS>(out, x, n, frame, top, left, own.thread);
+    store_result<THREADS>(out, x, n, result, frame, top, left, row, column, own);
 }
 
 constexpr int THREADS = 256;  // of spatial_reduce

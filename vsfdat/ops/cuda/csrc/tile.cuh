@@ -233,6 +233,15 @@ template <int ROWS> DEVICE void depthwise(u32 (&sum)[ROWS], const u16* at, int s
         }
 }
 
+// Sums of the numbers of two vectors, whole or half.
+template <typename Numbers> DEVICE Numbers sum_of(const Numbers& a, const Numbers& b) {
+    Numbers sum;
+#pragma unroll
+    for (int k = 0; k < (int)sizeof(Numbers) / 4; k++)
+        sum.part[k] = pair(low(a.part[k]) + low(b.part[k]), high(a.part[k]) + high(b.part[k]));
+    return sum;
+}
+
 // out = x + staged, for the tile's pixels that are asked for; staged [TILE, CP] in shared memory.
 template <int THREADS>
 DEVICE void store_sum(u16* out, const u16* x, const u16* staged, const Frame& frame, int top, int left, int thread) {
@@ -252,12 +261,21 @@ DEVICE void store_sum(u16* out, const u16* x, const u16* staged, const Frame& fr
         for (int i = 0; i < AHEAD; i++) {
             if (at[i] < 0) continue;
             const int p = (first + i * THREADS) / VECTORS, c = (first + i * THREADS) % VECTORS * 8;
-            const Vector added = *(const Vector*)(staged + p * CP + c);
-            Vector sum;
-#pragma unroll
-            for (int k = 0; k < 4; k++)
-                sum.part[k] = pair(low(before[i].part[k]) + low(added.part[k]), high(before[i].part[k]) + high(added.part[k]));
-            store_channels(out + at[i], c, sum);
+            store_channels(out + at[i], c, sum_of(before[i], *(const Vector*)(staged + p * CP + c)));
         }
     }
+}
+
+// out = x + result, by way of the normalised features' place: of each column tile ROWS pixels' pairs, below each other from
+// this lane's (row, column).
+template <int THREADS, int NT, int ROWS>
+DEVICE void store_result(u16* out, const u16* x, u16* n, const u32 (&result)[NT][ROWS], const Frame& frame, int top, int left, int row, int column, const Lane& own) {
+    barrier();  // all are done with their neighbours
+#pragma unroll
+    for (int j = 0; j < NT; j++)
+#pragma unroll
+        for (int i = 0; i < ROWS; i++)
+            *(u32*)(n + ((row + i) * TILE_W + column) * CP + j * 8 + own.t * 2) = result[j][i];
+    barrier();
+    store_sum<THREADS>(out, x, n, frame, top, left, own.thread);
 }

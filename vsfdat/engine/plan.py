@@ -72,8 +72,7 @@ class Demand:
             return 2 * config.num_out_ch * config.head_scale**2  # the convolution's result, and in another order
         if config.upsampler_type != "transpose+conv":
             return 2 * config.mid_dim * config.head_scale**2  # at most its last but one resolution, in and out
-        # A doubled map, made, brought into another order and GELU'd; a fourth, the library's copy, without C++ kernels.
-        return 14 * config.embed_dim if config.head_scale == 4 else 0
+        return 12 * config.embed_dim if config.head_scale == 4 else 0  # a doubled map, made, in another order, GELU'd
 
     def _pixels(self, rows: int) -> int:
         return min(rows, self.feature_rows) * self.feature_columns

@@ -1,4 +1,5 @@
 import importlib.util
+import shutil
 
 import pytest
 import torch
@@ -26,6 +27,14 @@ def test_eval_prints_a_table(model, data, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "| Y-PSNR / SSIM, 2x | bicubic | Lanczos | spline36 | tiny.safetensors |"
     assert lines[2].startswith("| data | ")
+
+
+def test_models_of_one_name_are_told_apart(model, data, tmp_path, capsys):
+    other = tmp_path / "other" / "tiny.safetensors"
+    other.parent.mkdir()
+    shutil.copy(model, other)
+    commands.evaluate(model, str(other), data=data, device="cpu")
+    assert capsys.readouterr().out.splitlines()[0].endswith(f"| spline36 | {model} | {other} |")
 
 
 @pytest.mark.parametrize("codec", [None, "mpeg2"])

@@ -1,9 +1,8 @@
 """The reconstruction head in strips: feature map to picture."""
 
 import copy
-import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
@@ -16,31 +15,30 @@ from vsfdat.ops.weights import Rows
 
 from .blocks import convolve
 from .fold import doubling_into_convolution
+from .plan import NARROW
 from .strips import cut
 
-_FEW = 4
+# With fewer channels at either end, an op is mostly padding.
+_FEW = 16
 
 
 @dataclass(frozen=True)
-class Doubling:
-    """A transposed convolution of stride 2, as an op and a shuffle of what it gives.
+class Convolution:
+    """A 3×3 convolution, as an op.
 
     Args:
-        weights: Of the op, packed.
+        weights: Packed.
         channels: Of the result.
     """
 
     weights: Any
     channels: int
 
-    def __call__(self, ops: Ops, x: Tensor) -> Tensor:
-        """[h, w, C] -> [2·h, 2·w, channels]."""
-        height, width = x.shape[:2]
-        made = x.new_empty(height, width, 4 * self.channels)
-        ops.conv3x3(x.contiguous(), made, self.weights, None, (0, height))
-        # [h, w, channels·2·2] -> [h, 2, w, 2, channels]
-        shuffled = made.view(height, width, self.channels, 2, 2).permute(0, 3, 1, 4, 2)
-        return shuffled.reshape(2 * height, 2 * width, self.channels)
+    def __call__(self, ops: Ops, x: Tensor, strips: Sequence[Rows] | None = None) -> Tensor:
+        """[h, w, C] -> [h, w, channels], strip by strip or at once."""
+        made = x.new_empty(*x.shape[:2], self.channels)
+        convolve(ops, x.contiguous(), made, self.weights, None, strips or [(0, len(x))])
+        return made
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,8 @@ class Layers:
 
     def __call__(self, ops: Ops, x: Tensor) -> Tensor:  # noqa: ARG002
         """[h, w, C] -> [h·s, w·s, C']."""
-        made: Tensor = self.layers(x.permute(2, 0, 1).unsqueeze(0))
+        # In this order torch sees that the channels lie last; with the batch added afterwards it copies the map.
+        made: Tensor = self.layers(x.unsqueeze(0).permute(0, 3, 1, 2))
         return made[0].permute(1, 2, 0)
 
 
@@ -68,14 +67,14 @@ class Head:
     def __init__(self, upsampler: UniUpsampleV3, device: torch.device, dtype: torch.dtype, backend: Backend) -> None:
         layers: list[nn.Module] = list(copy.deepcopy(upsampler).requires_grad_(False).to(device, dtype))
         self._device = device
-        self._reach = reach(layers)
-        self._doubling: Doubling | None = None
-        if is_doubling(layers[0]) and layers[0].out_channels <= _FEW:
-            # To so few channels that the whole map has room, and no strip computes its neighbours' rows again.
+        self._first: Convolution | None = None
+        if begins_narrow(layers):  # by an op on the whole map, so that no strip computes its neighbours' rows again
             first, *layers = layers
-            self._doubling = _pack_doubling(first, backend.ops)
-            layers = [nn.PixelShuffle(2), *layers]
-        self._steps = list(_steps(layers, backend))
+            self._first = _convolution(first, backend.ops)
+            if is_doubling(first):
+                layers.insert(0, nn.PixelShuffle(2))
+        self._reach = reach(layers)
+        self._steps = _steps(layers, backend)
 
     @property
     def whole(self) -> bool:
@@ -92,10 +91,8 @@ class Head:
             strips: Feature rows for one op on the whole map.
             rows: Feature rows for one pass through all that follows.
         """
-        if self._doubling is not None:
-            doubled = features.new_empty(*features.shape[:2], 4 * self._doubling.channels)
-            convolve(ops, features, doubled, self._doubling.weights, None, strips)
-            features = doubled
+        if self._first is not None:
+            features = self._first(ops, features, strips)
         height = features.shape[0]
         for strip in cut(height, height if self.whole else rows, self._reach or 0):
             source = made = features[strip.top : strip.bottom].to(self._device)
@@ -112,18 +109,37 @@ def is_doubling(layer: nn.Module) -> TypeGuard[nn.ConvTranspose2d]:
     return isinstance(layer, nn.ConvTranspose2d) and layer.kernel_size == (4, 4) and layer.stride == (2, 2)
 
 
-def _pack_doubling(layer: nn.Module, ops: PackingOps) -> Doubling:
-    weight, bias = doubling_into_convolution(layer.get_parameter("weight"), layer.get_parameter("bias"))
-    return Doubling(ops.pack_conv(weight, bias), len(bias) // 4)
+def begins_narrow(layers: list[nn.Module]) -> bool:
+    """Whether the first layer makes the picture's pixels, few channels for each of the features'."""
+    first, *rest = layers
+    if is_doubling(first):
+        return 4 * first.out_channels <= NARROW
+    shuffled = all(isinstance(layer, nn.PixelShuffle) for layer in rest)
+    return _is_convolution(first) and first.out_channels <= NARROW and shuffled
 
 
-def _steps(layers: Iterable[nn.Module], backend: Backend) -> Iterator[Doubling | Layers]:
-    """Give the doublings to the backend, where it is faster at them, and leave what is between them together."""
-    for doubling, run in itertools.groupby(layers, lambda layer: backend.doubles and is_doubling(layer)):
-        if doubling:
-            yield from (_pack_doubling(layer, backend.ops) for layer in run)
+def _is_convolution(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
+    return isinstance(layer, nn.Conv2d) and layer.kernel_size == (3, 3)
+
+
+def _convolution(layer: nn.Module, ops: PackingOps) -> Convolution:
+    weights: tuple[Tensor, Tensor] = layer.get_parameter("weight"), layer.get_parameter("bias")
+    if is_doubling(layer):
+        weights = doubling_into_convolution(*weights)
+    return Convolution(ops.pack_conv(*weights), len(weights[1]))
+
+
+def _steps(layers: Iterable[nn.Module], backend: Backend) -> list[Convolution | Layers]:
+    """Give the wide convolutions to ops that are faster at them, and leave what is between them together."""
+    steps: list[Convolution | Layers] = []
+    for layer in layers:
+        if backend.convolves and _is_convolution(layer) and min(layer.in_channels, layer.out_channels) >= _FEW:
+            steps.append(_convolution(layer, backend.ops))
+        elif steps and isinstance(steps[-1], Layers):
+            steps[-1].layers.append(layer)
         else:
-            yield Layers(nn.Sequential(*run))
+            steps.append(Layers(nn.Sequential(layer)))
+    return steps
 
 
 def reach(layers: list[nn.Module]) -> int | None:

@@ -7,6 +7,8 @@ from vsfdat.arch import FDATConfig
 
 # The head's strips are at least this tall: each computes a few of its neighbours' rows again.
 HEAD_ROWS = 32
+# What a head makes pixels of, if it has at most so many channels, is made for the whole map.
+NARROW = 48
 # Strips of about this many pixels keep a block's intermediate results in a processor's cache.
 _CACHED_PIXELS = 4096
 
@@ -55,20 +57,41 @@ class Demand:
         """One feature map."""
         return self.feature_rows * self.feature_columns * self.config.embed_dim * self.itemsize
 
-    def strip_bytes(self, rows: int) -> int:
-        """The intermediate results of one strip: the larger of a block's and the head's."""
+    def device_bytes(self, plan: Plan) -> int:
+        """All that is on the device at the peak, weights aside; what the blocks use is gone when the head begins."""
+        frame = self.config.num_in_ch * self.height * self.width * (4 + self.itemsize)
+        maps = 0 if plan.host_maps else map_count(self.config) * self.map_bytes
+        return frame + maps + max(self._of_a_block(plan), self._of_the_head(plan))
+
+    def _of_a_block(self, plan: Plan) -> int:
         config = self.config
         # The norm, q, k, v and their windowed copy, the branch, the result; attention's weights, raw and softmaxed.
         attention = 11 * config.embed_dim + 2 * config.num_heads * config.window_size**2
         feed_forward = 2 * config.embed_dim + 3 * config.ffn_dim
-        block = self._pixels(rows + 2) * max(attention, feed_forward)
-        return max(block, self._pixels(max(rows, HEAD_ROWS) + 4) * self._head_features) * self.itemsize
+        return self._pixels(plan.rows + 2) * max(attention, feed_forward) * self.itemsize
+
+    def _of_the_head(self, plan: Plan) -> int:
+        config = self.config
+        picture = 4 * config.num_out_ch * self.height * self.width * config.scale**2
+        first = 0 if plan.host_maps else self._pixels(self.feature_rows) * self._first_of_head
+        strip = self._pixels(max(plan.rows, HEAD_ROWS) + 4) * self._head_features
+        return picture + (first + strip) * self.itemsize
+
+    @property
+    def _first_of_head(self) -> int:
+        """Channels of the head's first result, where it is made for the whole map."""
+        config = self.config
+        picture = config.num_out_ch * config.head_scale**2
+        at_once = config.upsampler_type == "pixelshuffledirect" or (
+            config.upsampler_type == "transpose+conv" and config.head_scale == 2
+        )
+        return picture if at_once and picture <= NARROW else 0
 
     @property
     def _head_features(self) -> int:
         """What the head's widest layers hold at once for a pixel of the feature map."""
         config = self.config
-        if config.upsampler_type == "pixelshuffledirect":
+        if config.upsampler_type == "pixelshuffledirect" or self._first_of_head:
             return 2 * config.num_out_ch * config.head_scale**2  # the convolution's result, and in another order
         if config.upsampler_type != "transpose+conv":
             return 2 * config.mid_dim * config.head_scale**2  # at most its last but one resolution, in and out
@@ -76,14 +99,6 @@ class Demand:
 
     def _pixels(self, rows: int) -> int:
         return min(rows, self.feature_rows) * self.feature_columns
-
-    def device_bytes(self, plan: Plan) -> int:
-        """All that is on the device at the peak, weights aside."""
-        config = self.config
-        frame = config.num_in_ch * self.height * self.width * (4 + self.itemsize)
-        picture = config.num_out_ch * self.height * self.width * config.scale**2 * (4 + self.itemsize)
-        maps = 0 if plan.host_maps else map_count(config) * self.map_bytes
-        return frame + picture + maps + self.strip_bytes(plan.rows)
 
 
 def map_count(config: FDATConfig) -> int:

@@ -52,14 +52,14 @@ class Backend:
         cuts_itself: Whether an op goes through a whole map in pieces of its own; else the engine cuts strips for it.
         recordable: Whether a CUDA graph can hold the ops for as long as it lives: they call no library that keeps
             memory of its own, as cuBLAS does for each thread and stream.
-        doubles: Whether its convolution to four times the channels, then shuffled, beats torch's transposed one.
+        convolves: Whether its convolution beats torch's in the head too.
     """
 
     name: str
     ops: PackingOps
     cuts_itself: bool
     recordable: bool = False
-    doubles: bool = False
+    convolves: bool = False
 
 
 REFERENCE = Backend("torch", reference, cuts_itself=False)
@@ -79,6 +79,6 @@ def choose(device: torch.device, dtype: torch.dtype, shape: Shape) -> Backend:
     if device.type == "cpu":
         obstacle = native.why_not(dtype)
         if obstacle is None:
-            return Backend("native", native, cuts_itself=True, doubles=True)
+            return Backend("native", native, cuts_itself=True, convolves=True)
         _log.warning("The C++ kernels are not used, and upscaling is slower for it: %s", obstacle)
     return REFERENCE

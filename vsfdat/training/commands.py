@@ -190,7 +190,10 @@ class Commands:
         from .evaluate import network_upscaler, plain
         from .interpolate import classic_upscalers
 
-        networks = {Path(model).name: load_model(model) for model in models or (DEFAULT_MODEL,)}
+        models = models or (DEFAULT_MODEL,)
+        names = [Path(model).name for model in models]
+        shown = [model if names.count(name) > 1 else name for model, name in zip(models, names, strict=True)]
+        networks = {name: load_model(model) for name, model in zip(shown, models, strict=True)}
         scales = {name: network.config.scale for name, network in networks.items()}
         if len(set(scales.values())) > 1:
             listed = ", ".join(f"{name} is {scale}x" for name, scale in scales.items())

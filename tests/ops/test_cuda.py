@@ -1,6 +1,7 @@
 """The CUDA C++ kernels, run by `emulated`: shapes, sizes, both precisions; and compiled for GPUs that are not here."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -145,6 +146,13 @@ def test_the_gpu_and_the_network_decide(monkeypatch, network, dtype, capability,
     monkeypatch.setattr(build, "program", lambda *_: None)
     found = cuda.why_not(GPU, dtype, network)
     assert found is None if obstacle is None else obstacle in found
+
+
+def test_a_thread_that_has_not_used_cuda_yet_can_launch():
+    case = Case(SMALL, 8, 8, (0, 8), torch.float16, CPU)
+    with emulating(), ThreadPoolExecutor(1) as pool:
+        KERNELS["ffn"](case, cuda)  # loads the module here
+        assert pool.submit(KERNELS["ffn"], case, cuda).result().untouched
 
 
 def test_an_error_of_the_driver_is_said():

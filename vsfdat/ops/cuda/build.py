@@ -33,7 +33,7 @@ def program(source: str, facts: tuple[tuple[str, int], ...], device: torch.devic
     Raises:
         KernelError: It does not compile or load, or there is nothing to compile with.
     """
-    torch.empty(1, device=device)  # a module is loaded into the context that torch makes at first use
+    torch.zeros(1, device=device)  # a kernel of torch's, so that its context is this thread's: modules load into it
     with torch.cuda.device(device):
         return Program(cubin(source, dict(facts), torch.cuda.get_device_capability(device)))
 
@@ -82,7 +82,8 @@ class Program:
     """
 
     def __init__(self, binary: bytes) -> None:
-        self._driver, self._module = _driver(), ctypes.c_void_p()
+        self._driver, self._context, self._module = _driver(), ctypes.c_void_p(), ctypes.c_void_p()
+        _check(self._driver.cuCtxGetCurrent(ctypes.byref(self._context)))
         _check(self._driver.cuModuleLoadData(ctypes.byref(self._module), binary))
         self._kernels: dict[str, tuple[ctypes.c_void_p, int]] = {}
 
@@ -107,6 +108,7 @@ class Program:
         first = arguments[0]
         assert isinstance(first, Tensor)
         with torch.cuda.device_of(first):  # type: ignore[no-untyped-call]
+            _check(self._driver.cuCtxSetCurrent(self._context))  # in a new thread torch has not done so yet
             function = self._function(kernel, shared)
             _check(self._driver.cuLaunchKernel(
                 function, *grid, 1, threads, 1, 1, shared, _stream(first.device), addresses, None

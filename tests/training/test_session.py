@@ -13,9 +13,11 @@ from vsfdat.models import load_model
 from vsfdat.training.logbook import Line, Logbook, plot_log, read_log
 from vsfdat.training.session import Session, train
 
-RECIPE = """
+NETWORK = """
 [network]
 overrides = { scale = 2, embed_dim = 16, num_groups = 1, depth_per_group = 1, num_heads = 2, drop_path_rate = 0.0 }
+"""
+REST = """
 [sampling]
 patch = 16
 batch = 2
@@ -30,7 +32,7 @@ validate_every = 2
 @pytest.fixture
 def session(data, tmp_path):
     config = tmp_path / "tiny.toml"
-    config.write_text(RECIPE % 4)
+    config.write_text(NETWORK + REST % 4)
     return Session(data=data, config=str(config), out=tmp_path / "model.safetensors", validate=data)
 
 
@@ -42,6 +44,15 @@ def test_a_run_leaves_a_model_a_log_and_a_state(session):
     assert lines[-1].progress == 1
     assert session.state_file.is_file()
     assert load_model(session.out).config.scale == 2
+
+
+def test_a_recipe_without_a_network_goes_on_with_what_it_starts_from(session, tmp_path):
+    train(session)
+    config = tmp_path / "further.toml"
+    config.write_text("[network]\noverrides = { drop_path_rate = 0.0 }" + REST % 2)
+    further = replace(session, config=str(config), start=str(session.out), out=tmp_path / "further.safetensors")
+    train(further)
+    assert load_model(further.out).config == load_model(session.out).config
 
 
 def test_a_model_file_says_how_it_was_made(session):
@@ -59,7 +70,7 @@ def test_a_model_file_says_how_it_was_made(session):
 def test_a_resumed_session_ends_like_an_unbroken_one(session, tmp_path):
     train(session)
     whole = load_file(session.out)
-    (tmp_path / "half.toml").write_text(RECIPE % 4)
+    (tmp_path / "half.toml").write_text(NETWORK + REST % 4)
     resumed = replace(session, out=tmp_path / "resumed.safetensors", config=str(tmp_path / "half.toml"))
     stop_after(resumed, steps=3)
     train(replace(resumed, resume=True))

@@ -10,7 +10,7 @@ from vsfdat.training.crops import load_crops
 from vsfdat.training.export import export_model
 from vsfdat.training.recipe import parse_recipe
 from vsfdat.training.sampler import PatchSampler
-from vsfdat.training.trainer import Clock, Trainer
+from vsfdat.training.trainer import Clock, Trainer, network_config
 
 NETWORK = {"scale": 2, "embed_dim": 16, "num_groups": 1, "depth_per_group": 1, "num_heads": 2, "window_size": 4,
            "drop_path_rate": 0.0}  # fmt: skip
@@ -32,7 +32,7 @@ def build(data):
         )
         device = torch.device("cpu")
         sampler = PatchSampler(load_crops(data, 2, recipe.downscale), recipe, device)
-        return Trainer(recipe, sampler, device, budget=budget, workers=workers)
+        return Trainer(network_config(recipe.network), recipe, sampler, device, budget=budget, workers=workers)
 
     return make
 

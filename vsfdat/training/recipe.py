@@ -22,18 +22,19 @@ RECIPE_FOLDER = Path(__file__).parent / "recipes"
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkFacts:
-    """Name the network: a preset of `vsfdat.arch`, and the hyper-parameters that differ from it.
+    """Name the network: what it is based on, and the hyper-parameters that differ.
 
     Args:
-        preset: Key of `vsfdat.arch.PRESETS`.
+        preset: Key of `vsfdat.arch.PRESETS`; None for the network that the run starts from, fdat_tiny if there is none.
         overrides: Hyper-parameters by their names in `FDATConfig`.
     """
 
-    preset: str = "fdat_tiny"
+    preset: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _among("preset", self.preset, PRESETS)
+        if self.preset is not None:
+            _among("preset", self.preset, PRESETS)
         _among_all("overrides", self.overrides, [f.name for f in fields(FDATConfig)])
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from vsfdat.arch import FDAT
 from vsfdat.errors import TrainingError
 from vsfdat.models import load_model
 
@@ -68,11 +69,13 @@ def train(session: Session) -> Score | None:
         TrainingError: The recipe, the data, the weights to start from or the state to resume are unusable.
     """
     recipe = read_recipe(session.config)
-    crops = load_crops(session.data, network_config(recipe).scale, recipe.downscale)
+    start = None if session.start is None else load_model(session.start)
+    config = network_config(recipe.network, start.config if start else None)
+    crops = load_crops(session.data, config.scale, recipe.downscale)
     budget = session.hours * 3600 if session.hours else None
     sampler = PatchSampler(crops, recipe, session.device)
-    trainer = Trainer(recipe, sampler, session.device, budget=budget, workers=session.workers)
-    _begin(trainer, session)
+    trainer = Trainer(config, recipe, sampler, session.device, budget=budget, workers=session.workers)
+    _begin(trainer, session, start)
     metadata = _origin(recipe, crops, session)
     logbook = Logbook(session.out.with_suffix(".tsv"), trainer.step)
     try:
@@ -85,15 +88,15 @@ def train(session: Session) -> Score | None:
     return score
 
 
-def _begin(trainer: Trainer, session: Session) -> None:
+def _begin(trainer: Trainer, session: Session, start: FDAT | None) -> None:
     """Make room for what the run writes, and load what it goes on from, if anything."""
     session.out.parent.mkdir(parents=True, exist_ok=True)
     if session.resume:
         if not session.state_file.is_file():
             raise TrainingError(f"there is nothing to resume: {session.state_file} does not exist")
         trainer.load(torch.load(session.state_file, map_location="cpu", weights_only=True))
-    elif session.start is not None:
-        trainer.start_from(load_model(session.start).state_dict())
+    elif start is not None:
+        trainer.start_from(start.state_dict())
     elif trainer.recipe.run.start_share:
         raise TrainingError(
             "run.start_share mixes with the weights that a run starts from, and there are none: --start"

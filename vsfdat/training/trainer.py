@@ -14,7 +14,7 @@ from vsfdat.errors import TrainingError
 
 from .losses import build_loss, build_objective
 from .optimizer import Average, build_optimizers, lr_factor, set_lr
-from .recipe import Recipe
+from .recipe import NetworkFacts, Recipe
 from .sampler import PatchSampler
 
 _log = logging.getLogger(__name__)
@@ -43,7 +43,8 @@ class Trainer:
     """Train one network.
 
     Args:
-        recipe: What decides the numbers.
+        config: The network's.
+        recipe: What else decides the numbers.
         sampler: Where batches come from.
         device: Where the network runs.
         budget: Seconds of work that replace the recipe's number of steps.
@@ -57,6 +58,7 @@ class Trainer:
 
     def __init__(
         self,
+        config: FDATConfig,
         recipe: Recipe,
         sampler: PatchSampler,
         device: torch.device,
@@ -64,7 +66,6 @@ class Trainer:
         budget: float | None = None,
         workers: int = 1,
     ) -> None:
-        config = network_config(recipe)
         if workers > 1 and (config.drop_path_rate or config.drop_rate):
             raise TrainingError("several workers need drop_path_rate and drop_rate 0, or a run could not be repeated")
         if recipe.sampling.batch % workers:
@@ -190,13 +191,18 @@ class Trainer:
         return loss.detach(), torch.autograd.grad(loss, self._parameters, materialize_grads=True)
 
 
-def network_config(recipe: Recipe) -> FDATConfig:
-    """Resolve the recipe's preset and overrides.
+def network_config(facts: NetworkFacts, start: FDATConfig | None = None) -> FDATConfig:
+    """Resolve a recipe's network.
+
+    Args:
+        facts: The recipe's.
+        start: The network that the run starts from.
 
     Raises:
         TrainingError: The hyper-parameters contradict each other.
     """
+    base = PRESETS[facts.preset] if facts.preset else start or PRESETS["fdat_tiny"]
     try:
-        return replace(PRESETS[recipe.network.preset], **recipe.network.overrides)
+        return replace(base, **facts.overrides)
     except ValueError as error:
         raise TrainingError(f"the recipe's network: {error}") from error

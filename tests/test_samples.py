@@ -47,6 +47,8 @@ def pipes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, subprocess.Comp
         environment = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
         return subprocess.run(command, capture_output=True, timeout=120, check=False, env=environment)
 
+    # Or the first two would each do so, and one could read what the other has half written.
+    subprocess.run([BIN / "vapoursynth", "config"], capture_output=True, timeout=60, check=True)
     with ThreadPoolExecutor(2) as pool:
         running = {name: pool.submit(pipe, *arguments) for name, (arguments, _) in SCRIPTS.items()}
         return {name: future.result() for name, future in running.items()}

@@ -29,6 +29,7 @@ def test_what_a_recipe_leaves_out_has_defaults():
         ("[loss]\nspectrum = 1", "my.toml: loss may hold pixel, frequency, perceptual, passed 'spectrum'"),
         ("[loss]\npixel = 'l3'", "my.toml: pixel must be one of l1, l2, passed 'l3'"),
         ("[sampling]\npatch = 0", "my.toml: patch must be at least 1, passed 0"),
+        ("[run]\nstart_share = 50", "my.toml: start_share must be a share of 0 to 1, passed 50"),
         ("[downscale]\nlight = 'dark'", "my.toml: light must be one of gamma, linear, passed 'dark'"),
         ("[degrade]\ncodecs = { vp9 = [1, 2] }", "my.toml: codecs may hold h264, mpeg2, jpeg, yuv420, passed 'vp9'"),
     ],

@@ -61,7 +61,7 @@ class SamplingFacts:
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "patch", "batch", "tries")
-        _at_least(self, 0, "flat")
+        _shares(self, "flat")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,7 @@ class DegradeFacts:
 
     def __post_init__(self) -> None:
         _among_all("codecs", self.codecs, get_args(Codec))
-        _at_least(self, 0, "share")
+        _shares(self, "share")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +177,7 @@ class RunFacts:
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "steps", "validate_every")
-        _at_least(self, 0, "start_share")
+        _shares(self, "start_share")
         _among("precision", self.precision, get_args(Precision))
 
 
@@ -271,3 +271,9 @@ def _at_least(facts: object, least: int, *names: str) -> None:
     for name in names:
         if getattr(facts, name) < least:
             raise ValueError(f"{name} must be at least {least}, passed {getattr(facts, name)}")
+
+
+def _shares(facts: object, *names: str) -> None:
+    for name in names:
+        if not 0 <= getattr(facts, name) <= 1:
+            raise ValueError(f"{name} must be a share of 0 to 1, passed {getattr(facts, name)}")

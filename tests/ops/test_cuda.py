@@ -112,7 +112,7 @@ def test_maps_that_are_no_blocks_of_memory_are_refused():
 @pytest.mark.parametrize("source", ["ffn", "spatial", "channel", "conv"])
 def test_compiles(source, capability):
     skip_without_nvrtc()
-    facts = {"C": 24, "D": 40, "D_STEP": 40, "HEADS": 2, "MADE": 24, "WARPS": 4, "STAGES": 2, "PROGRAMS": 2}
+    facts = {"C": 24, "D": 48, "D_STEP": 48, "HEADS": 2, "MADE": 24, "WARPS": 4, "STAGES": 2, "PROGRAMS": 2}
     assert build.cubin(source, facts, capability)[:4] == b"\x7fELF"
     assert build.cubin(source, facts | {"FDAT_BF16": 1}, capability)[:4] == b"\x7fELF"
 

@@ -197,7 +197,7 @@ DEVICE void copy_ahead(u32 place, const void* from, bool exists = true) {
     else std::memset(to, 0, 16);
 }
 DEVICE void end_copies() {}
-template <int left> DEVICE void await_copies() {}
+DEVICE void await_copies() {}
 
 #define EMULATE(kernel) \
     extern "C" void emulate_##kernel(int across, int down, int threads, int shared, void** arguments) { \

@@ -19,7 +19,7 @@ KERNEL(WARPS * 32, PROGRAMS) channel_apply(const u16* x, u16* out, const u16* we
     copy_matrix<THREADS>(w, matrix, C8, C8, CP, own.thread);
     end_copies();
     normalise_halo<THREADS, 6>(n, x, weight, bias, frame, top, left, own.thread);
-    await_copies<0>();
+    await_copies();
     barrier();
 
     const int r = own.lane % 16, row = own.warp / 2 * MT * 2, column = own.warp % 2 * 8;

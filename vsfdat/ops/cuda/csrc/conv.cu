@@ -38,7 +38,7 @@ KERNEL(THREADS, PROGRAMS) conv3x3(const u16* x, u16* out, const u16* residual, c
             copy_matrix<THREADS>(w, taps + tap * COLUMNS * C8, COLUMNS, C8, CP, own.thread);
             end_copies();
         }
-        await_copies<0>();
+        await_copies();
         barrier();  // this tap is here, and of two all are done with the last one's place
         if (STAGES == 2 && tap < 8)
             copy_matrix<THREADS>(w + (tap + 1) % 2 * COLUMNS * CP, taps + (tap + 1) * COLUMNS * C8, COLUMNS, C8, CP, own.thread);

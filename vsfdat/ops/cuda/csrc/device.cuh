@@ -111,7 +111,7 @@ DEVICE void copy_ahead(u32 to, const void* from, bool exists = true) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" :: "r"(to), "l"(from), "r"(bytes) : "memory");
 }
 DEVICE void end_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
-// Wait until all but the youngest `left` groups of this thread's copies have arrived.
-template <int left> DEVICE void await_copies() { asm volatile("cp.async.wait_group %0;" :: "n"(left) : "memory"); }
+// Wait until all copies of this thread have arrived.
+DEVICE void await_copies() { asm volatile("cp.async.wait_group 0;" ::: "memory"); }
 
 #endif

@@ -5,7 +5,7 @@
 constexpr int HP = odd_eighths(D_STEP), STEPS = D / D_STEP;  // D padded to a multiple of D_STEP
 constexpr int ROWS = (HALO + 15) / 16 * 16;
 constexpr int ACROSS = WARPS / 4, NT1 = D_STEP / 8 / ACROSS;  // fc1: 4 warps of 3 row tiles, the columns among the rest
-static_assert(D_STEP % (8 * ACROSS) == 0 && D % D_STEP == 0, "every warp makes whole tiles");
+static_assert(D_STEP % 16 == 0 && D_STEP % (8 * ACROSS) == 0 && D % D_STEP == 0, "every warp makes whole tiles");
 constexpr int MT2 = 8 / WARPS, NT2 = C8 / 8;                  // fc2: row tiles a warp, each two rows of 8 pixels
 
 KERNEL(WARPS * 32, PROGRAMS) ffn(const u16* x, u16* out, const u16* weight, const u16* bias, const u16* fc1, const u16* taps,
@@ -29,12 +29,12 @@ KERNEL(WARPS * 32, PROGRAMS) ffn(const u16* x, u16* out, const u16* weight, cons
     for (int m = 0; m < 3; m++) rows[m] = place(n + ((own.warp % 4 * 3 + m) * 16 + own.lane % 16) * CP + own.lane / 16 * 8);
     const int column = own.warp / 4 * NT1 * 8;  // of fc1's
     const int wx = own.warp % 2 * 8 + own.g, wy = own.warp / 2 * MT2 * 2;
-    // Of fc2's part, two column tiles by two eighths of the step; of an odd last one, or beyond the step, what is not used.
+    // Of fc2's part, two column tiles by two eighths of the step; of an odd last one, what is not used too.
     const u32 two = place(second + (own.lane % 8 + own.lane / 16 * 8) * HP + own.lane / 8 % 2 * 8);
     const u32 one = place(second + own.lane % 8 * HP + own.lane / 8 % 2 * 8);
     float sum[MT2][NT2][4] = {};
     for (int step = 0; step < STEPS; step++) {
-        await_copies<0>();
+        await_copies();
         barrier();  // fc1's part is here, and all are done with the last hidden channels and with fc2's part
         copy_matrix<WARPS * 32>(second, fc2 + step * C8 * D_STEP, C8, D_STEP, HP, own.thread);
         copy_matrix<WARPS * 32>((u16*)tap, taps + step * D_STEP * TAPS, 1, D_STEP * TAPS, 0, own.thread);
@@ -51,7 +51,7 @@ KERNEL(WARPS * 32, PROGRAMS) ffn(const u16* x, u16* out, const u16* weight, cons
                 *(u32*)to = gelu(rounded(made[m][k], 0));
                 *(u32*)(to + 8 * HP) = gelu(rounded(made[m][k], 1));
             }
-        await_copies<0>();
+        await_copies();
         barrier();  // the hidden channels and fc2's part are here, and all are done with fc1's
         if (step + 1 < STEPS) copy_matrix<WARPS * 32>(first, fc1 + (step + 1) * D_STEP * C8, D_STEP, C8, CP, own.thread);
         end_copies();
@@ -63,7 +63,7 @@ KERNEL(WARPS * 32, PROGRAMS) ffn(const u16* x, u16* out, const u16* weight, cons
             for (int half = 0; half < 2; half++) {
                 u32 at[2 * MT2] = {};
                 const int c = k + half * 8 + own.t * 2;
-                if (k + half * 8 < D_STEP) depthwise(at, hidden + (wy * HALO_W + wx) * HP + c, HP, tap + c / 2 * TAPS);
+                depthwise(at, hidden + (wy * HALO_W + wx) * HP + c, HP, tap + c / 2 * TAPS);
 #pragma unroll
                 for (int m = 0; m < MT2; m++) mixed[m][half * 2] = at[2 * m], mixed[m][half * 2 + 1] = at[2 * m + 1];
             }
@@ -72,14 +72,10 @@ KERNEL(WARPS * 32, PROGRAMS) ffn(const u16* x, u16* out, const u16* weight, cons
                 u32 right[4];
                 load_matrices(right, (j + 1 < NT2 ? two : one) + (j * 8 * HP + k) * 2);
 #pragma unroll
-                for (int m = 0; m < MT2; m++)
-                    if (k + 16 <= D_STEP) {
-                        multiply16(sum[m][j], mixed[m], right[0], right[1]);
-                        if (j + 1 < NT2) multiply16(sum[m][j + 1], mixed[m], right[2], right[3]);
-                    } else {
-                        multiply8(sum[m][j], mixed[m][0], mixed[m][1], right[0]);
-                        if (j + 1 < NT2) multiply8(sum[m][j + 1], mixed[m][0], mixed[m][1], right[2]);
-                    }
+                for (int m = 0; m < MT2; m++) {
+                    multiply16(sum[m][j], mixed[m], right[0], right[1]);
+                    if (j + 1 < NT2) multiply16(sum[m][j + 1], mixed[m], right[2], right[3]);
+                }
             }
         }
     }

@@ -66,7 +66,7 @@ KERNEL(WARPS * 32, PROGRAMS) spatial_apply(const u16* x, u16* out, const u16* we
     u32 attended[MT][HEADS][2][4];
 #pragma unroll
     for (int head = 0; head < HEADS; head++) {
-        await_copies<0>();
+        await_copies();
         barrier();  // this head's weights are here, and all are done with the last head's keys and values
         Sums made[MT][12];
 #pragma unroll
@@ -158,7 +158,7 @@ KERNEL(WARPS * 32, PROGRAMS) spatial_apply(const u16* x, u16* out, const u16* we
         const int columns = C8 - part * PART < PART ? C8 - part * PART : PART;
         copy_matrix<THREADS>(arena, projection + part * PART * WIDE, columns, WIDE, WIDE_P, own.thread);
         end_copies();
-        await_copies<0>();
+        await_copies();
         barrier();
 #pragma unroll
         for (int j = 0; j < PART / 8; j += 2) {
@@ -209,7 +209,7 @@ KERNEL(THREADS, 3) spatial_reduce(const u16* x, float* sums, const u16* weight, 
     float* half = (float*)(tap + C8 / 2 * TAPS);  // [2, C8]
     copy_matrix<THREADS>((u16*)tap, taps, 1, C8 * TAPS, 0, own.thread);
     end_copies();
-    await_copies<0>();
+    await_copies();
     constexpr int OWN = (NT + 3) / 4;  // column tiles a warp: own.warp / 2, + 4, …
     float total[OWN][2] = {};
     const int across = (width + TILE_W - 1) / TILE_W, tiles = across * ((stop - start + TILE_H - 1) / TILE_H);

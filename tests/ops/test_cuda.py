@@ -152,7 +152,7 @@ def test_a_thread_that_has_not_used_cuda_yet_can_launch():
     case = Case(SMALL, 8, 8, (0, 8), torch.float16, CPU)
     with emulating(), ThreadPoolExecutor(1) as pool:
         KERNELS["ffn"](case, cuda)  # loads the module here
-        assert pool.submit(KERNELS["ffn"], case, cuda).result().untouched
+        assert pool.submit(KERNELS["ffn"], case, cuda).result().error <= TOLERANCES[torch.float16]
 
 
 def test_an_error_of_the_driver_is_said():

@@ -68,10 +68,10 @@ class Head:
         layers: list[nn.Module] = list(copy.deepcopy(upsampler).requires_grad_(False).to(device, dtype))
         self._device = device
         self._first: Convolution | None = None
-        if begins_narrow(layers):  # by an op on the whole map, so that no strip computes its neighbours' rows again
+        if _begins_narrow(layers):  # by an op on the whole map, so that no strip computes its neighbours' rows again
             first, *layers = layers
             self._first = _convolution(first, backend.ops)
-            if is_doubling(first):
+            if _is_doubling(first):
                 layers.insert(0, nn.PixelShuffle(2))
         self._reach = reach(layers)
         self._steps = _steps(layers, backend)
@@ -104,15 +104,15 @@ class Head:
             target.copy_(made[start:stop].permute(2, 0, 1)[:, : target.shape[1], : target.shape[2]])
 
 
-def is_doubling(layer: nn.Module) -> TypeGuard[nn.ConvTranspose2d]:
+def _is_doubling(layer: nn.Module) -> TypeGuard[nn.ConvTranspose2d]:
     """Whether a layer is the transposed convolution that `fold.doubling_into_convolution` knows."""
     return isinstance(layer, nn.ConvTranspose2d) and layer.kernel_size == (4, 4) and layer.stride == (2, 2)
 
 
-def begins_narrow(layers: list[nn.Module]) -> bool:
+def _begins_narrow(layers: list[nn.Module]) -> bool:
     """Whether the first layer makes the picture's pixels, few channels for each of the features'."""
     first, *rest = layers
-    if is_doubling(first):
+    if _is_doubling(first):
         return 4 * first.out_channels <= NARROW
     shuffled = all(isinstance(layer, nn.PixelShuffle) for layer in rest)
     return _is_convolution(first) and first.out_channels <= NARROW and shuffled
@@ -124,7 +124,7 @@ def _is_convolution(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
 
 def _convolution(layer: nn.Module, ops: PackingOps) -> Convolution:
     weights: tuple[Tensor, Tensor] = layer.get_parameter("weight"), layer.get_parameter("bias")
-    if is_doubling(layer):
+    if _is_doubling(layer):
         weights = doubling_into_convolution(*weights)
     return Convolution(ops.pack_conv(*weights), len(weights[1]))
 

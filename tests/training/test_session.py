@@ -78,6 +78,25 @@ def test_a_resumed_session_ends_like_an_unbroken_one(session, tmp_path):
     assert [line.step for line in read_log(resumed.out.with_suffix(".tsv"))] == [2, 4]
 
 
+def test_a_resumed_session_needs_no_start(session, tmp_path):
+    train(session)
+    config = tmp_path / "further.toml"
+    config.write_text("[network]\noverrides = { drop_path_rate = 0.0 }" + REST % 4)
+    further = replace(session, config=str(config), start=str(session.out), out=tmp_path / "further.safetensors")
+    stop_after(further, steps=3)
+    train(replace(further, start=None, resume=True))
+    assert load_model(further.out).config == load_model(session.out).config
+    with safe_open(further.out, "pt") as file:
+        assert file.metadata()["started_from"] == "model.safetensors"
+
+
+def test_another_network_cannot_be_resumed(session):
+    stop_after(session, steps=3)
+    Path(session.config).write_text(NETWORK.replace("embed_dim = 16", "embed_dim = 32") + REST % 4)
+    with pytest.raises(TrainingError, match=r"recipe's network is not the one that .*model\.state\.pt goes on with"):
+        train(replace(session, resume=True))
+
+
 def stop_after(session, steps):
     """Interrupt a session as Ctrl-C does."""
     from vsfdat.training.trainer import Trainer
@@ -149,6 +168,6 @@ def test_a_model_file_is_half_precision_and_whole(session):
     state = load_file(session.out)
     assert state["conv_first.weight"].dtype == torch.float16
     assert state["upsampler.MetaUpsample"].dtype == torch.uint8
-    averaged = torch.load(session.state_file, weights_only=True)["average"]
+    averaged = torch.load(session.state_file, weights_only=True)["trainer"]["average"]
     torch.testing.assert_close(state["conv_first.weight"].float(), averaged["conv_first.weight"], rtol=5e-4, atol=1e-7)
     assert not list(session.out.parent.glob("*.part"))

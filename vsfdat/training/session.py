@@ -4,13 +4,14 @@ import json
 import logging
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from vsfdat.arch import FDAT
+from vsfdat.arch import FDATConfig
 from vsfdat.errors import TrainingError
 from vsfdat.models import load_model
 
@@ -33,7 +34,7 @@ class Session:
         data: Training pictures, as `load_crops` reads them.
         config: Recipe file, or the name of one of the package's.
         out: Model file to write; the training state, the log and the curve lie beside it under its name.
-        start: Model to begin with: a name or a file.
+        start: Model to begin with: a name or a file; not looked at where a run is resumed.
         resume: Whether to go on from where `out` was left.
         hours: Hours of work that replace the recipe's number of steps.
         validate: Folder of pictures for the score in the log.
@@ -69,14 +70,14 @@ def train(session: Session) -> Score | None:
         TrainingError: The recipe, the data, the weights to start from or the state to resume are unusable.
     """
     recipe = read_recipe(session.config)
-    start = None if session.start is None else load_model(session.start)
-    config = network_config(recipe.network, start.config if start else None)
-    crops = load_crops(session.data, config.scale, recipe.downscale)
+    beginning = _resumed(session, recipe) if session.resume else _begun(session, recipe)
+    crops = load_crops(session.data, beginning.config.scale, recipe.downscale)
     budget = session.hours * 3600 if session.hours else None
     sampler = PatchSampler(crops, recipe, session.device)
-    trainer = Trainer(config, recipe, sampler, session.device, budget=budget, workers=session.workers)
-    _begin(trainer, session, start)
-    metadata = _origin(recipe, crops, session)
+    trainer = Trainer(beginning.config, recipe, sampler, session.device, budget=budget, workers=session.workers)
+    beginning.enter(trainer)
+    session.out.parent.mkdir(parents=True, exist_ok=True)
+    metadata = _origin(recipe, crops, session) | {"started_from": beginning.started_from}
     logbook = Logbook(session.out.with_suffix(".tsv"), trainer.step)
     try:
         score = _run(trainer, session, logbook, metadata)
@@ -88,19 +89,41 @@ def train(session: Session) -> Score | None:
     return score
 
 
-def _begin(trainer: Trainer, session: Session, start: FDAT | None) -> None:
-    """Make room for what the run writes, and load what it goes on from, if anything."""
-    session.out.parent.mkdir(parents=True, exist_ok=True)
-    if session.resume:
-        if not session.state_file.is_file():
-            raise TrainingError(f"there is nothing to resume: {session.state_file} does not exist")
-        trainer.load(torch.load(session.state_file, map_location="cpu", weights_only=True))
-    elif start is not None:
-        trainer.start_from(start.state_dict())
-    elif trainer.recipe.run.start_share:
-        raise TrainingError(
-            "run.start_share mixes with the weights that a run starts from, and there are none: --start"
-        )
+@dataclass(frozen=True)
+class _Beginning:
+    """What a run begins with.
+
+    Args:
+        config: The network's.
+        started_from: The name of the model that it starts or started from.
+        enter: Gives a new trainer the weights, or all of the state.
+    """
+
+    config: FDATConfig
+    started_from: str
+    enter: Callable[[Trainer], None]
+
+
+def _begun(session: Session, recipe: Recipe) -> _Beginning:
+    if session.start is None:
+        if recipe.run.start_share:
+            raise TrainingError(
+                "run.start_share mixes with the weights that a run starts from, and there are none: --start"
+            )
+        return _Beginning(network_config(recipe.network), "random weights", lambda _: None)
+    start = load_model(session.start)
+    config = network_config(recipe.network, start.config)
+    return _Beginning(config, Path(session.start).name, lambda trainer: trainer.start_from(start.state_dict()))
+
+
+def _resumed(session: Session, recipe: Recipe) -> _Beginning:
+    if not session.state_file.is_file():
+        raise TrainingError(f"there is nothing to resume: {session.state_file} does not exist")
+    state = torch.load(session.state_file, map_location="cpu", weights_only=True)
+    config = FDATConfig(**state["config"])
+    if network_config(recipe.network, config) != config:
+        raise TrainingError(f"the recipe's network is not the one that {session.state_file} goes on with")
+    return _Beginning(config, state["started_from"], lambda trainer: trainer.load(state["trainer"]))
 
 
 def _run(trainer: Trainer, session: Session, logbook: Logbook, metadata: dict[str, str]) -> Score | None:
@@ -130,7 +153,12 @@ def _validate(trainer: Trainer, session: Session) -> Score | None:
 
 def _save(trainer: Trainer, session: Session, metadata: dict[str, str], score: Score | None) -> None:
     part = session.state_file.with_suffix(".part")
-    torch.save(trainer.state(), part)
+    state = {
+        "trainer": trainer.state(),
+        "config": asdict(trainer.module.config),
+        "started_from": metadata["started_from"],
+    }
+    torch.save(state, part)
     part.replace(session.state_file)
     reached = {"steps": str(trainer.step), "worked_s": f"{trainer.clock.worked:.0f}"}
     if score is not None:
@@ -139,10 +167,9 @@ def _save(trainer: Trainer, session: Session, metadata: dict[str, str], score: S
 
 
 def _origin(recipe: Recipe, crops: Crops, session: Session) -> dict[str, str]:
-    """What the model file says about how it was made."""
+    """What the model file says about how it is made."""
     return {
         "recipe": describe_recipe(recipe),
-        "started_from": Path(session.start).name if session.start else "random weights",
         "data": json.dumps({"pictures": Counter(crops.styles), "blake2b": crops.fingerprint()}),
         "machine": describe_machine(session.device, session.workers),
         "torch": torch.__version__,

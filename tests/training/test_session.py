@@ -90,6 +90,15 @@ def test_a_resumed_session_needs_no_start(session, tmp_path):
         assert file.metadata()["started_from"] == "model.safetensors"
 
 
+def test_a_network_that_does_not_scale_begins_as_the_identity(session):
+    config = Path(session.config)
+    config.write_text(NETWORK.replace("scale = 2", "scale = 1") + REST % 1)
+    score = train(session)
+    assert score.psnr > 30  # from random weights: 7.6
+    with safe_open(session.out, "pt") as file:
+        assert file.metadata()["started_from"] == "the identity and random blocks"
+
+
 def test_another_network_cannot_be_resumed(session):
     stop_after(session, steps=3)
     Path(session.config).write_text(NETWORK.replace("embed_dim = 16", "embed_dim = 32") + REST % 4)

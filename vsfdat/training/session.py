@@ -18,6 +18,7 @@ from vsfdat.models import load_model
 from .crops import Crops, load_crops
 from .evaluate import Prepare, Score, network_upscaler, plain, score_pictures
 from .export import describe_machine, describe_recipe, export_model
+from .identity import can_be_identity
 from .logbook import Line, Logbook, plot_log
 from .recipe import Recipe, read_recipe
 from .sampler import PatchSampler
@@ -110,7 +111,10 @@ def _begun(session: Session, recipe: Recipe) -> _Beginning:
             raise TrainingError(
                 "run.start_share mixes with the weights that a run starts from, and there are none: --start"
             )
-        return _Beginning(network_config(recipe.network), "random weights", lambda _: None)
+        config = network_config(recipe.network)
+        if can_be_identity(config):
+            return _Beginning(config, "the identity and random blocks", Trainer.begin_as_identity)
+        return _Beginning(config, "random weights", lambda _: None)
     start = load_model(session.start)
     config = network_config(recipe.network, start.config)
     return _Beginning(config, Path(session.start).name, lambda trainer: trainer.start_from(start.state_dict()))

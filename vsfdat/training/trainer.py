@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from vsfdat.arch import FDAT, PRESETS, FDATConfig
 from vsfdat.errors import TrainingError
 
+from .identity import begin_as_identity
 from .losses import build_loss, build_objective
 from .optimizer import Average, build_optimizers, lr_factor, set_lr
 from .recipe import NetworkFacts, Recipe
@@ -126,6 +127,11 @@ class Trainer:
             _log.info("%d of %d tensors begin random, as none to start from fits", len(own) - len(fitting), len(own))
         self._start = fitting
         self.module.load_state_dict(fitting, strict=False)
+        self.average.load(self.module.state_dict())
+
+    def begin_as_identity(self) -> None:
+        """Begin with a network that gives back what comes in, if it `can_be_identity`."""
+        begin_as_identity(self.module)
         self.average.load(self.module.state_dict())
 
     def state(self) -> dict[str, Any]:

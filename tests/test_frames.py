@@ -110,6 +110,17 @@ def test_a_download_is_read_when_it_is_there_and_not_before(monkeypatch: pytest.
     assert steps == ["pinned", "record", "wait", "pinned", "record", "wait", "record", "wait"]
 
 
+def test_on_cuda_a_picture_is_clamped_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second one would be beyond what was planned for."""
+    empty = torch.empty
+    monkeypatch.setattr(torch.cuda, "Event", lambda blocking: Mock())
+    monkeypatch.setattr(torch, "empty", lambda *arguments, pin_memory, **others: empty(*arguments, **others))
+    staging, picture, target = Staging(CPU), torch.tensor([[[-1.0, 2.0]]]), [np.zeros((1, 2), np.float32)]
+    staging._asynchronous = True
+    staging.download(picture, np.dtype(np.float32)).into(target)
+    assert target[0].tolist() == picture[0].tolist() == [[0, 1]]
+
+
 def test_a_third_picture_waits_until_one_of_two_has_been_copied_out(monkeypatch: pytest.MonkeyPatch) -> None:
     empty = torch.empty
     monkeypatch.setattr(torch.cuda, "Event", lambda blocking: Mock())

@@ -175,6 +175,24 @@ def test_each_slot_on_cuda_works_under_its_own_stream(monkeypatch: pytest.Monkey
     assert emptied == [True]  # once, when nothing of the slots is left that could hold memory
 
 
+def test_what_libraries_keep_is_given_back_with_the_last_pipeline_on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others may be at work with it."""
+    told, streams = [], Streams()
+    monkeypatch.setattr(torch.cuda, "Stream", streams.make)
+    monkeypatch.setattr(torch.cuda, "stream", streams.set)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: told.append("torch"))
+    monkeypatch.setattr(torch._C, "_cuda_clearCublasWorkspaces", lambda: told.append("cuBLAS"), raising=False)
+    monkeypatch.setattr(torch._C, "_host_emptyCache", lambda: told.append("host"), raising=False)
+    first, second = (Pipeline([Slot(lambda: 1, torch.device("cuda:0"))]) for _ in range(2))
+    on_the_cpu = pipeline(lambda: 1)
+    first.close()
+    assert told == ["torch"]
+    second.close()
+    assert told == ["torch", "cuBLAS", "host", "torch"]
+    on_the_cpu.close()
+    assert len(told) == 4
+
+
 def test_closing_ends_threads_and_drops_slots() -> None:
     class Work:
         def __call__(self) -> int:

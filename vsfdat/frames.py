@@ -65,15 +65,16 @@ class Staging:
         """Copy a picture from the device, and wait for it.
 
         Args:
-            picture: [C, H, W] on the device, clamped to [0, 1] and made `dtype` there.
+            picture: [C, H, W] on the device, clamped to [0, 1] and made `dtype` there; in place on CUDA, where a
+                second one may not fit.
             dtype: Float or half.
 
         Returns:
             The picture, to be copied into a frame soon: while two are not, the next on CUDA waits.
         """
-        made = picture.clamp(0, 1).to(_torch_dtype(dtype))
         if not self._asynchronous:
-            return Landed(made.cpu(), None)
+            return Landed(picture.clamp(0, 1).to(_torch_dtype(dtype)).cpu(), None)
+        made = picture.clamp_(0, 1).to(_torch_dtype(dtype))
         host = self._places.get()
         try:
             if host is None or host.shape != made.shape or host.dtype != made.dtype:

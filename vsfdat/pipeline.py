@@ -53,6 +53,8 @@ class Pipeline[**P, R]:
         self._dismiss.atexit = False
         for thread in self._threads:
             thread.start()
+        with _open_lock:
+            _open.add(self)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Do the work for one frame on some slot and wait for it; what it raises is raised here and only here.
@@ -74,8 +76,10 @@ class Pipeline[**P, R]:
                 _dismiss(self._jobs, len(self._threads))
         for thread in self._threads:
             thread.join()
-        if self._on_cuda:
-            torch.cuda.empty_cache()
+        with _open_lock:
+            _open.discard(self)
+            if self._on_cuda:
+                _give_back(libraries_too=not any(line._on_cuda for line in _open))
 
     def _submit(self, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         future: Future[R] = Future()
@@ -85,6 +89,24 @@ class Pipeline[**P, R]:
             else:
                 future.cancel()
         return future
+
+
+# What no pipeline of this process may still work with is given back when the last one is closed.
+_open: weakref.WeakSet[Pipeline[..., Any]] = weakref.WeakSet()
+_open_lock = threading.Lock()
+
+
+def _give_back(*, libraries_too: bool) -> None:
+    """Give back what torch keeps of the devices' memory.
+
+    Args:
+        libraries_too: Also what cuBLAS keeps for each thread and stream that called it, and page-locked host memory;
+            torch has no public call for either.
+    """
+    if libraries_too:
+        for name in ("_cuda_clearCublasWorkspaces", "_host_emptyCache"):
+            getattr(torch._C, name, lambda: None)()
+    torch.cuda.empty_cache()
 
 
 type _Job[R] = tuple[Future[R], tuple[Any, ...], dict[str, Any]]

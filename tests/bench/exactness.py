@@ -20,6 +20,7 @@ from tests.random_weights import fill, random_network
 from vsfdat.arch import FDAT, PRESETS, FDATConfig
 from vsfdat.arch.config import UPSAMPLER_SCALES
 from vsfdat.arch.upsampler import UniUpsampleV3
+from vsfdat.engine.agreement import Agreement
 from vsfdat.engine.device import DTYPES
 from vsfdat.engine.head import Head
 from vsfdat.engine.plan import Plan
@@ -144,7 +145,8 @@ def engine_pictures(
     pictures = {head: torch.full((3, height * scale, width * scale), torch.nan) for head, scale in scales.items()}
     heads = AllHeads({head: Head(up, CPU, dtype, backend) for head, up in upsamplers.items()}, pictures)
     folded = replace(fold_network(network, CPU, dtype, backend), head=heads)
-    ExactEngine(folded, plan, Once(logging.getLogger(__name__)))(frame)
+    agreement = Agreement(network.config, CPU, dtype.itemsize, plan)
+    ExactEngine(folded, agreement, Once(logging.getLogger(__name__)))(frame)
     return pictures
 
 

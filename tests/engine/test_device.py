@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from vsfdat.engine import choose_precision, device, find_devices
+from vsfdat.engine.device import await_work, is_full
 
 
 @pytest.fixture
@@ -67,3 +68,31 @@ def test_an_unknown_precision_is_named() -> None:
     with pytest.raises(ValueError, match="precision") as caught:
         choose_precision("half", torch.device("cpu"))
     assert str(caught.value) == "precision must be one of auto, fp32, fp16, bf16, passed 'half'"
+
+
+def test_waiting_for_a_gpu_sleeps(monkeypatch):
+    steps = []
+
+    class Event:
+        def __init__(self, blocking):
+            steps.append(blocking)
+
+        def record(self, stream):
+            steps.append(stream)
+
+        def synchronize(self):
+            steps.append("slept")
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"stream of {device}")
+    await_work(torch.device("cpu"))
+    assert steps == []
+    await_work(torch.device("cuda:1"))
+    assert steps == [True, "stream of cuda:1", "slept"]
+
+
+def test_running_out_of_memory_has_many_names():
+    assert is_full(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 MiB"))
+    assert is_full(RuntimeError("CUDA error: out of memory"))
+    assert is_full(RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"))
+    assert not is_full(RuntimeError("CUDA error: an illegal memory access was encountered"))

@@ -9,7 +9,7 @@ import torch
 
 from tests.engine.test_runner import Truth
 from tests.ops.emulated import emulating
-from tests.ops.kernel_cases import KERNELS, SHAPES, TOLERANCES, Case
+from tests.ops.kernel_cases import KERNELS, SHAPES, TOLERANCES, Case, ffn_weights
 from tests.ops.kernel_cases import Shape as CaseShape
 from tests.random_weights import random_network
 from vsfdat.arch import FDATConfig
@@ -67,6 +67,18 @@ def test_some_rows_alone(kernel):
     assert outcome.error <= TOLERANCES[torch.float16]
 
 
+@pytest.mark.parametrize("level", [12.0, 20.0, 50.0])
+def test_features_that_are_all_the_same_stay_finite(level):
+    """The mean of squares less the mean's square is then 0, but for rounding, which may go below."""
+    x, out = torch.full((8, 16, 120), level, dtype=torch.float16), torch.empty(8, 16, 120, dtype=torch.float16)
+    case = Case(SHAPES["fdat_medium"], 8, 16, (0, 8), torch.float16, CPU)
+    expected = torch.empty_like(out)
+    reference.ffn(x, expected, reference.pack_ffn(ffn_weights(case)), (0, 8))
+    with emulating():
+        cuda.ffn(x, out, cuda.pack_ffn(ffn_weights(case)), (0, 8))
+    torch.testing.assert_close(out, expected, rtol=2e-3, atol=0.02)
+
+
 @pytest.mark.parametrize(("channels", "made"), [(3, 24), (12, 24), (24, 12), (24, 3), (24, 40)])
 @pytest.mark.parametrize("residual", [False, True])
 def test_convolutions_of_the_networks_ends(channels, made, residual):
@@ -97,6 +109,20 @@ def test_a_whole_network(overrides):
         truth.check(engine()(frame))
 
 
+@pytest.mark.parametrize(
+    ("left", "right"), [((1, 1), (1, 1)), ((24, 25), (25, 7)), ((3, 8, 25), (25, 25)), ((3, 8, 33), (3, 33, 17))]
+)
+def test_products_of_small_matrices_are_torchs(left, right):
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(size, dtype=torch.float64, generator=generator) for size in (left, right))
+    with emulating():
+        torch.testing.assert_close(cuda.product(a, b), a @ b, rtol=1e-13, atol=1e-13)
+        turned = cuda.product(a.mT.contiguous().mT, b.mT.contiguous().mT)  # any strides
+        torch.testing.assert_close(turned, a @ b, rtol=1e-13, atol=1e-13)
+    with pytest.raises(ValueError, match=r"takes float64, passed torch\.float64 and torch\.float32"):
+        cuda.product(a, b.float())
+
+
 def test_a_gpu_with_little_shared_memory_gets_one_tap_at_a_time(monkeypatch):
     monkeypatch.setattr(shape, "most_bytes", lambda device: 8 << 10)
     check("conv3x3", SMALL, 9, 18)
@@ -109,7 +135,7 @@ def test_maps_that_are_no_blocks_of_memory_are_refused():
 
 
 @pytest.mark.parametrize("capability", [(8, 0), (8, 9), (9, 0), (12, 0)])
-@pytest.mark.parametrize("source", ["ffn", "spatial", "channel", "conv"])
+@pytest.mark.parametrize("source", ["ffn", "spatial", "channel", "conv", "matrix"])
 def test_compiles(source, capability):
     skip_without_nvrtc()
     facts = {"C": 24, "D": 48, "D_STEP": 48, "HEADS": 2, "MADE": 24, "WARPS": 4, "STAGES": 2, "PROGRAMS": 2}

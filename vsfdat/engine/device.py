@@ -40,6 +40,19 @@ def choose_precision(wanted: str, device: torch.device) -> Precision:
     raise ValueError(f"precision must be one of auto, {', '.join(PRECISIONS)}, passed {wanted!r}")
 
 
+def is_full(error: RuntimeError) -> bool:
+    """Whether an error says that a device has no memory left; not every call of CUDA or MPS has a type for that."""
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error)
+
+
+def await_work(device: torch.device) -> None:
+    """Sleep until a CUDA device has done what this thread gave it: torch's own waiting keeps a core busy."""
+    if device.type == "cuda":
+        done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+        done.record(torch.cuda.current_stream(device))
+        done.synchronize()
+
+
 def _find(name: str) -> torch.device:
     here = _here()
     if name == "auto":

@@ -9,6 +9,7 @@ from vsfdat.errors import NotFiniteError
 from vsfdat.notices import Once
 
 from . import Engine
+from .device import await_work
 from .wrapper import Wrapper
 
 
@@ -50,4 +51,6 @@ class Guarded(Wrapper):
 
 def _is_finite(picture: Tensor) -> bool:
     # One number to wait for: NaN and Inf survive every sum, and no sum of fp32 pixels near [0, 1] overflows by itself.
-    return bool(picture.sum().isfinite())
+    finite = picture.sum().isfinite()
+    await_work(picture.device)
+    return bool(finite)

@@ -1,7 +1,6 @@
 """The exact engine: the whole frame's picture, strip by strip, on folded weights."""
 
 import logging
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,14 +16,14 @@ from vsfdat.ops import Backend, Ops, Shape, choose
 from vsfdat.ops.weights import Rows
 
 from . import plan as planning
+from .agreement import Agreement
 from .blocks import Block, convolve, fold_block
+from .device import is_full
 from .head import Head
 from .host_maps import OnHost
 from .strips import cut
 
 _log = logging.getLogger(__name__)
-# Of what the device says is free; the rest is for its libraries and for other programs.
-_SHARE = 0.9
 
 
 @dataclass(frozen=True)
@@ -79,14 +78,15 @@ class ExactEngine:
 
     Args:
         network: The weights, shared.
-        plan: How to cut; None to choose from a frame's size and the free memory, anew where the size changes.
+        agreement: How to cut, shared too.
         once: Shared by the slots of a clip, so that the log says things once.
     """
 
-    def __init__(self, network: Network, plan: planning.Plan | None, once: Once) -> None:
+    def __init__(self, network: Network, agreement: Agreement, once: Once) -> None:
         self._network = network
-        self._given = plan
+        self._agreement = agreement
         self._once = once
+        agreement.join()
         self._size: torch.Size | None = None
         self._plan: planning.Plan | None = None
         self._maps: list[Tensor] = []
@@ -105,20 +105,23 @@ class ExactEngine:
         """[C_in, H, W] fp32 in [0, 1] -> [C_out, H·scale, W·scale] fp32, not clamped.
 
         Raises:
-            torch.OutOfMemoryError: The frame does not fit in the smallest strips, with its maps in host memory.
+            RuntimeError: The frame does not fit in the smallest strips, with its maps in host memory.
         """
         if self._size != frame.shape:
             self._maps = []  # before the free memory is looked at
-            self._size, self._plan = frame.shape, self._given or self._choose_plan(frame)
-        while self._plan is not None:
+            self._size = frame.shape
+        plan: planning.Plan | None = self._agreement.plan(frame.shape)
+        while plan is not None:
             try:
+                self._enter(plan)
                 with torch.inference_mode():
-                    return self._run(frame, self._plan)
-            except torch.OutOfMemoryError as error:
+                    return self._run(frame, plan)
+            except RuntimeError as error:
+                if not is_full(error):
+                    raise
                 # Its traceback holds the tensors of the attempt, which are to be gone before the next.
                 failure = error.with_traceback(None)
-            self._plan = self._step_down(self._plan)
-        self._size = None  # the next frame may find more room
+            plan = self._step_down(frame.shape, plan)
         raise failure
 
     @property
@@ -138,22 +141,18 @@ class ExactEngine:
         with torch.inference_mode():
             return self._run(frame, self._plan)
 
-    def _choose_plan(self, frame: Tensor) -> planning.Plan:
-        network = self._network
-        demand = planning.Demand(network.config, frame.shape[1], frame.shape[2], network.dtype.itemsize)
-        if network.device.type == "cpu":
-            plan = planning.for_cache(demand)
-        else:
-            plan = planning.for_memory(demand, int(_SHARE * _free_bytes(network.device)))
-        _log.info("%s takes about %d MiB a slot", plan, demand.device_bytes(plan) >> 20)
-        return plan
+    def _enter(self, plan: planning.Plan) -> None:
+        """Go on by a plan, which another slot may have brought about."""
+        if self._plan is not None and self._plan.host_maps != plan.host_maps:
+            self._maps = []  # they are in the wrong place
+        self._plan = plan
 
-    def _step_down(self, plan: planning.Plan) -> planning.Plan | None:
-        """Give all memory back and choose a smaller plan; None where there is none."""
+    def _step_down(self, size: torch.Size, plan: planning.Plan) -> planning.Plan | None:
+        """Give all memory back and find a smaller plan; None where there is none."""
         self._maps = []
         if self.device.type != "cpu":
             torch.accelerator.empty_cache()
-        lower = planning.smaller(plan, self._network.config.window_size)
+        lower = self._agreement.below(size, plan)
         if lower is not None and lower.host_maps:
             self._once.warning(
                 "The device is out of memory in the smallest strips; its feature maps go to host memory."
@@ -239,13 +238,5 @@ def build(
         plan: How to cut; None to choose from the first frame.
     """
     network = fold_network(module, device, dtype, backend or choose(device, dtype, shape_of(module.config)))
-    once = Once(_log)
-    return lambda: ExactEngine(network, plan, once)
-
-
-def _free_bytes(device: torch.device) -> int:
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    # Other accelerators do not tell; running out of memory will.
-    return sys.maxsize
+    agreement, once = Agreement(network.config, device, dtype.itemsize, plan), Once(_log)
+    return lambda: ExactEngine(network, agreement, once)

@@ -17,6 +17,7 @@ from vsfdat.errors import OutOfMemoryError
 from vsfdat.notices import Once
 
 from . import Engine
+from .device import is_full
 from .wrapper import Wrapper
 
 Size = tuple[int, int]  # width, height
@@ -217,5 +218,4 @@ def _clip(tile: Size | None, frame: Size) -> Size:
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
-    # The CPU's allocator has no type of its own for it.
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    return is_full(error) or "can't allocate memory" in str(error)  # the latter from the CPU's allocator

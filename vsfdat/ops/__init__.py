@@ -70,7 +70,7 @@ def choose(device: torch.device, dtype: torch.dtype, shape: Shape) -> Backend:
     if device.type == "cuda":
         obstacle = cuda.why_not(device, dtype, shape)
         if obstacle is None:
-            return Backend("cuda", cuda, cuts_itself=True, recordable=cuda.RECORDABLE)
+            return Backend("cuda", cuda, cuts_itself=True, recordable=True)
         _log.info("The CUDA C++ kernels are not used: %s", obstacle)
         usable, reason = triton.available(device, dtype)
         if usable:

@@ -12,7 +12,6 @@ from unittest.mock import patch
 
 import torch
 
-from vsfdat.ops import cuda
 from vsfdat.ops.cuda import build
 from vsfdat.ops.cuda.build import Program
 
@@ -20,7 +19,7 @@ _HERE = Path(__file__).parent
 _SOURCES = Path(build.__file__).parent / "csrc"
 _KERNELS = {
     "ffn": ["ffn"], "spatial": ["spatial_apply", "spatial_reduce"], "channel": ["channel_apply", "channel_reduce"],
-    "conv": ["conv3x3"],
+    "conv": ["conv3x3"], "matrix": ["product"],
 }  # fmt: skip
 _folder = tempfile.TemporaryDirectory()
 
@@ -59,6 +58,5 @@ def emulating() -> Iterator[None]:
         patch.object(build, "program", emulated_program),
         patch.object(build, "_driver", _driver),
         patch.object(build, "_stream", lambda device: None),
-        patch.object(cuda, "RECORDABLE", False),
     ):
         yield

@@ -5,16 +5,15 @@ instructions that every GPU since Ampere has. Maps are contiguous; windows are 8
 """
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .. import reference, triton
 from ..weights import Rows, Shape
 from . import build, shape
 from .build import Argument, KernelError, Program
+from .matrix import product
 from .pack import (
     PackedChannel,
     PackedConv,
@@ -29,7 +28,6 @@ from .pack import (
 from .shape import HEAD, TILE_H, TILE_W, WINDOW, eighths
 
 __all__ = [
-    "RECORDABLE",
     "channel_apply",
     "channel_reduce",
     "conv3x3",
@@ -44,8 +42,6 @@ __all__ = [
     "why_not",
 ]
 
-# The small products in float64 are Triton's, where that is installed, or cuBLAS's, which no graph may hold.
-RECORDABLE = find_spec("triton") is not None
 _OLDEST_CAPABILITY = (8, 0)
 _MOST_CHANNELS = 512  # the Gram matrix takes two threads a channel
 _THREADS = 256  # of spatial_reduce
@@ -76,7 +72,7 @@ def why_not(device: torch.device, dtype: torch.dtype, network: Shape) -> str | N
     if needed > there:
         return f"they need {needed >> 10} KiB of shared memory for {c} channels, {device} has {there >> 10}"
     try:
-        build.program("conv", (("C", 8), ("MADE", 8), ("WARPS", 8), ("STAGES", 1), ("PROGRAMS", 1)), device)
+        build.program("matrix", (), device)
     except KernelError as error:
         return str(error)
     return None
@@ -150,11 +146,6 @@ def conv3x3(x: Tensor, out: Tensor, weights: PackedConv, residual: Tensor | None
     arguments = [x, out, residual, weights.taps, weights.bias]
     shared = shape.conv_bytes(x.shape[2], weights.made, weights.stages)
     _over_tiles(weights.program, "conv3x3", weights.warps, shared, arguments, x, out, rows)
-
-
-def product(a: Tensor, b: Tensor) -> Tensor:
-    """Multiply small matrices, of what is folded anew for each frame: [..., M, K] · [..., K, N] -> [..., M, N]."""
-    return triton.product(a, b) if RECORDABLE else reference.product(a, b)
 
 
 def _over_tiles(

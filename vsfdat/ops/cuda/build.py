@@ -13,11 +13,12 @@ from torch import Tensor
 _SOURCES = Path(__file__).parent / "csrc"
 _HEADERS = ("device.cuh", "tile.cuh")
 _MOST_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+_OUT_OF_MEMORY = 2  # CUDA_ERROR_OUT_OF_MEMORY
 
 Argument = Tensor | int | None
 
 
-class KernelError(Exception):
+class KernelError(RuntimeError):
     """The kernels could not be compiled, loaded or launched; the message is one sentence that says why."""
 
 
@@ -83,8 +84,8 @@ class Program:
 
     def __init__(self, binary: bytes) -> None:
         self._driver, self._context, self._module = _driver(), ctypes.c_void_p(), ctypes.c_void_p()
-        _check(self._driver.cuCtxGetCurrent(ctypes.byref(self._context)))
-        _check(self._driver.cuModuleLoadData(ctypes.byref(self._module), binary))
+        _check_driver(self._driver.cuCtxGetCurrent(ctypes.byref(self._context)))
+        _check_driver(self._driver.cuModuleLoadData(ctypes.byref(self._module), binary))
         self._kernels: dict[str, tuple[ctypes.c_void_p, int]] = {}
 
     def launch(
@@ -108,9 +109,9 @@ class Program:
         first = arguments[0]
         assert isinstance(first, Tensor)
         with torch.cuda.device_of(first):  # type: ignore[no-untyped-call]
-            _check(self._driver.cuCtxSetCurrent(self._context))  # in a new thread torch has not done so yet
+            _check_driver(self._driver.cuCtxSetCurrent(self._context))  # in a new thread torch has not done so yet
             function = self._function(kernel, shared)
-            _check(self._driver.cuLaunchKernel(
+            _check_driver(self._driver.cuLaunchKernel(
                 function, *grid, 1, threads, 1, 1, shared, _stream(first.device), addresses, None
             ))  # fmt: skip
 
@@ -118,9 +119,9 @@ class Program:
         """Find a kernel, and allow it that much shared memory."""
         function, allowed = self._kernels.get(kernel, (ctypes.c_void_p(), -1))
         if allowed < 0:
-            _check(self._driver.cuModuleGetFunction(ctypes.byref(function), self._module, kernel.encode()))
+            _check_driver(self._driver.cuModuleGetFunction(ctypes.byref(function), self._module, kernel.encode()))
         if shared > allowed:
-            _check(self._driver.cuFuncSetAttribute(function, _MOST_SHARED, shared))
+            _check_driver(self._driver.cuFuncSetAttribute(function, _MOST_SHARED, shared))
             self._kernels[kernel] = function, shared
         return function
 
@@ -132,6 +133,12 @@ def _stream(device: torch.device) -> ctypes.c_void_p:
 def _strings(values: Iterable[bytes]) -> Any:
     listed = list(values)
     return (ctypes.c_char_p * len(listed))(*listed)
+
+
+def _check_driver(status: int) -> None:
+    if status == _OUT_OF_MEMORY:
+        raise torch.OutOfMemoryError("the CUDA driver is out of memory")
+    _check(status)
 
 
 def _check(status: int) -> None:

@@ -7,6 +7,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from ..batches import as_batches
 from .launch import on_device_of
 
 _SIDE = 16
@@ -17,14 +18,12 @@ def product(a: Tensor, b: Tensor) -> Tensor:
 
     Sums are in the operands' own dtype, in the same order on every call.
     """
-    batch = max(a.shape[:-2], b.shape[:-2], key=len)
-    rows, inner, columns = *a.shape[-2:], b.shape[-1]
-    out = a.new_empty(*batch, rows, columns)
-    a, b, flat = (each.expand(*batch, *each.shape[-2:]).view(-1, *each.shape[-2:]) for each in (a, b, out))
-    grid = (triton.cdiv(rows, _SIDE), triton.cdiv(columns, _SIDE), flat.shape[0])
+    a, b, out = as_batches(a, b)
+    (matrices, rows, inner), columns = a.shape, b.shape[2]
+    grid = (triton.cdiv(rows, _SIDE), triton.cdiv(columns, _SIDE), matrices)
     with on_device_of(a):
         _product[grid](
-            a, *a.stride(), b, *b.stride(), flat, *flat.stride(), rows, inner, columns, SIDE=_SIDE, num_warps=4,
+            a, *a.stride(), b, *b.stride(), out, rows, inner, columns, SIDE=_SIDE, num_warps=4,
             enable_fp_fusion=True,
         )  # fmt: skip
     return out
@@ -32,8 +31,8 @@ def product(a: Tensor, b: Tensor) -> Tensor:
 
 @triton.jit
 def _product(
-    a_ptr, a_stride_z, a_stride_m, a_stride_k, b_ptr, b_stride_z, b_stride_k, b_stride_n, out_ptr, out_stride_z,
-    out_stride_m, out_stride_n, rows, inner, columns, SIDE: tl.constexpr,
+    a_ptr, a_stride_z, a_stride_m, a_stride_k, b_ptr, b_stride_z, b_stride_k, b_stride_n, out_ptr, rows,
+    inner, columns, SIDE: tl.constexpr,
 ):  # fmt: skip
     z = tl.program_id(2)
     m = tl.program_id(0) * SIDE + tl.arange(0, SIDE)
@@ -50,5 +49,5 @@ def _product(
             mask=(k < inner)[:, None] & (n < columns)[None, :], other=0.0,
         )  # fmt: skip
         total += tl.sum(a[:, :, None] * b[None, :, :], 1)  # no matrix unit takes float64 everywhere
-    targets = out_ptr + z * out_stride_z + m[:, None] * out_stride_m + n[None, :] * out_stride_n
+    targets = out_ptr + (z * rows + m[:, None]) * columns + n[None, :]
     tl.store(targets, total, mask=(m < rows)[:, None] & (n < columns)[None, :])

@@ -111,7 +111,8 @@ DEVICE void normalise(u16* n, const u16* weight, const u16* bias, int thread, Ad
                 }
 #pragma unroll
             for (int mask = 1; mask < 8; mask *= 2) sum += from_lane(sum, mask), squares += from_lane(squares, mask);
-            const float mean = sum * (1.0f / C), scale = inverse_root(squares * (1.0f / C) - mean * mean + 1e-5f);
+            const float mean = sum * (1.0f / C), variance = squares * (1.0f / C) - mean * mean;
+            const float scale = inverse_root(larger(variance, 0.0f) + 1e-5f);  // rounding may leave less than 0
             const float offset = -mean * scale;
             const int p = first + i * STEP;
 #pragma unroll

@@ -43,7 +43,23 @@ def test_kernels_are_for_cuda_and_the_reason_is_said():
 def test_the_gpu_decides(monkeypatch, capability, dtype, reason):
     pytest.importorskip("triton", reason="Triton is not installed: that would be the reason")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr(ops, "_obstacle", lambda device: None)
     assert ops.available(torch.device("cuda:0"), dtype) == (not reason, reason)
+
+
+def test_without_a_c_compiler_the_kernels_are_not_used(monkeypatch):
+    """Triton calls one at the first launch; its wheel brings none along."""
+    pytest.importorskip("triton", reason="Triton is not installed: that would be the reason")
+
+    def fail(*operands):
+        raise RuntimeError("Failed to find C compiler. Please specify via CC environment variable\nor so")
+
+    monkeypatch.setattr("vsfdat.ops.triton.matrix.product", fail)
+    monkeypatch.setattr(torch, "ones", lambda *size, device, **others: torch.zeros(*size, **others))
+    said = ops._obstacle.__wrapped__(torch.device("cuda:0"))
+    assert said == (
+        "Triton cannot launch a kernel on cuda:0: Failed to find C compiler. Please specify via CC environment variable"
+    )
 
 
 def test_asking_does_not_import_triton():

@@ -70,7 +70,7 @@ def goals(found: dict[str, Any]) -> dict[str, Any]:
 
     row = dict(found["target"][0])
     best = min(row["ours"]["ms"], row["ours_graphed"]["ms"])
-    if "ms" in found["compile"]:
+    if "ms" in (found["compile"] or {}):  # nothing where that stage broke
         row["times_faster_than_compile"] = significant(found["compile"]["ms"] / best)
     reached = {name: {"goal": goal, "found": row.get(name)} for name, goal in _GOALS.items()}
     peaks = {name: row[name].get("peak_mib") for name in ("ours", "ours_graphed", "spandrel_eager")}

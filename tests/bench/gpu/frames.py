@@ -19,6 +19,7 @@ from vsfdat.engine import runner
 from vsfdat.engine.graphs import Graphed, Recorded
 from vsfdat.notices import Once
 from vsfdat.ops import Backend, choose, triton
+from vsfdat.ops.triton.launch import is_large
 
 from . import peer
 from .networks import spandrels
@@ -32,12 +33,16 @@ _TABLE = [
 
 
 def engine(setting: Setting, module: FDAT, dtype: torch.dtype) -> runner.ExactEngine:
-    """The exact engine on the kernels that it should choose; in a dry run on Triton's, through the interpreter."""
+    """The exact engine on the kernels that it should choose; in a dry run on Triton's, through the interpreter.
+
+    Only the GPUs of data centres have the shared memory for all of them; on others it is reported what was chosen.
+    """
     dry, shape = Backend("triton", triton, cuts_itself=True), runner.shape_of(module.config)
     backend = dry if setting.dry else choose(setting.device, dtype, shape)
     expected = "triton" if setting.dry or dtype == torch.float32 else "cuda"
-    if backend.name != expected:
+    if backend.name != expected and is_large(torch.cuda.get_device_capability(setting.device)):
         raise RuntimeError(f"the engine chose {backend.name}, not {expected}")
+    print(f"{module.config.embed_dim} channels, {dtype}: {backend.name}")
     return runner.build(module, setting.device, dtype, backend=backend)()
 
 

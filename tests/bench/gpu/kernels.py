@@ -16,7 +16,9 @@ from tests.ops.kernel_cases import (
     ffn_weights,
     spatial_weights,
 )
+from vsfdat.ops import Shape as NetworkShape
 from vsfdat.ops import cuda, reference, triton
+from vsfdat.ops.triton.launch import is_large
 
 from .setting import DTYPES, Report, Setting, significant
 
@@ -35,18 +37,31 @@ def exactness(setting: Setting, report: Report) -> list[Callable[[], Any]]:
     combinations, sizes, kernels = _EXACTNESS, _SIZES, list(KERNELS)
     if setting.dry:
         combinations, sizes, kernels = _EXACTNESS[5:6], _SIZES[1:2], ["channel_reduce", "ffn"]
-    return [
+    rows = [
         partial(_compare, setting, report, backend, kernel, preset, dtype, sizes)
         for backend, preset, dtype in combinations
         for kernel in kernels
     ]
+    return [partial(_products, setting, report, backend) for backend in list(_BACKENDS)[setting.dry :]] + rows
+
+
+def _products(setting: Setting, report: Report, backend: str) -> dict[str, Any]:
+    """The small products in float64 that are folded anew for each frame, at fdat_medium's shape."""
+    a, b = (torch.randn(size, dtype=torch.float64, device=setting.device) for size in [(4, 30, 120), (4, 120, 120)])
+    made, truth = _BACKENDS[backend].product(a, b), a @ b
+    error = float((made - truth).norm() / truth.norm())
+    report.expect(error < 1e-14, f"{backend} product: error {error:.3g}")
+    return {"backend": backend, "kernel": "product", "error": error}
 
 
 def _compare(
     setting: Setting, report: Report, backend: str, kernel: str, preset: str, precision: str, sizes: Any
 ) -> dict[str, Any]:
     ours, theirs, ops = 0.0, 0.0, _BACKENDS[backend]
-    shape = Shape(24, 2, 40) if setting.dry else SHAPES[preset]
+    shape, facts = Shape(24, 2, 40) if setting.dry else SHAPES[preset], (backend, kernel, preset, precision)
+    row = dict(zip(("backend", "kernel", "preset", "precision"), facts, strict=True))
+    if not setting.dry and (obstacle := _obstacle(setting, backend, shape, DTYPES[precision])):
+        return row | {"not_run": obstacle}
     for height, width in sizes:
         case = Case(shape, height, width, (0, height), DTYPES[precision], setting.device)
         outcome = KERNELS[kernel](case, ops)
@@ -58,8 +73,17 @@ def _compare(
         report.expect(within, f"{name}: error {outcome.error:.3g}, torch's is {theirs:.3g}")
     part = Case(shape, 24, 9, (8, 16), DTYPES[precision], setting.device)
     report.expect(KERNELS[kernel](part, ops).untouched, f"{backend} {kernel} {preset} {precision}: wrote other rows")
-    facts = {"backend": backend, "kernel": kernel, "preset": preset, "precision": precision}
-    return facts | {"error": ours, "torch_error": theirs}
+    return row | {"error": ours, "torch_error": theirs}
+
+
+def _obstacle(setting: Setting, backend: str, shape: Shape, dtype: torch.dtype) -> str | None:
+    """Why this GPU has no room for what the largest ones do; None on those, where everything has to run."""
+    if is_large(torch.cuda.get_device_capability(setting.device)):
+        return None
+    network = NetworkShape(shape.channels, shape.heads, shape.hidden, shape.window)
+    if backend == "cuda":
+        return cuda.why_not(setting.device, dtype, network)
+    return triton.available(setting.device, dtype)[1] or None
 
 
 def beyond_int32(setting: Setting, report: Report) -> dict[str, Any]:
@@ -137,7 +161,7 @@ def other_calls(case: Case) -> dict[str, Any]:
     square = torch.rand(c, c, dtype=torch.float64, device=case.device)
     return {
         "conv3x3 of torch": lambda: reference.conv3x3(x, out, conv, x, case.rows),
-        "product": lambda: triton.product(square, square),
+        "product": lambda: (triton if case.device.type == "cpu" else cuda).product(square, square),
     }
 
 

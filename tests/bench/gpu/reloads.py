@@ -31,7 +31,9 @@ def main(device: torch.device, count: int) -> None:
 def _load(device: torch.device) -> None:
     width, height = (16, 8) if device.type == "cpu" else (640, 360)
     source = vs.core.std.BlankClip(None, width, height, vs.RGB24, length=8, keep=True)
-    for clip in (vsfdat.upscale(source, device=str(device)), vsfdat.upscale(source, device=str(device), num_streams=1)):
+    for index, options in enumerate(({}, {"num_streams": 1}, {"precision": "fp32"}, {"engine": "reference"})):
+        clip = vsfdat.upscale(source, device=str(device), **options)
+        clip.set_output(index)  # keeps the clip until the script ends, as a previewer does
         for frame in clip.frames(prefetch=4, close=True):
             assert frame.width == 2 * width
 

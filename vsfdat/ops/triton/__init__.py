@@ -5,6 +5,7 @@ Nothing here imports Triton until one of the names is first asked for: ask `avai
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -70,7 +71,21 @@ def available(device: torch.device, dtype: torch.dtype) -> tuple[bool, str]:
         return False, "the kernels need compute capability 8.0 or newer, {} has {}.{}".format(device, *capability)
     if dtype == torch.float32 and not is_large(capability):
         return False, f"in fp32 the kernels need more shared memory than {device} has; fp16 fits"
-    return True, ""
+    obstacle = _obstacle(device)
+    return obstacle is None, obstacle or ""
+
+
+@cache
+def _obstacle(device: torch.device) -> str | None:
+    """Launch something small, and say why that fails: Triton builds its launcher with a C compiler of the machine."""
+    from .matrix import product
+
+    one = torch.ones(1, 1, dtype=torch.float64, device=device)
+    try:
+        product(one, one)
+    except Exception as error:  # whatever the compiler, the linker or Triton raise
+        return f"Triton cannot launch a kernel on {device}: {str(error).strip().splitlines()[0]}"
+    return None
 
 
 def __getattr__(name: str) -> Any:

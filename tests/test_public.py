@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,11 @@ def test_the_public_names_are_these() -> None:
 
 
 def test_no_module_bears_a_public_name() -> None:
+    """Importing a submodule sets the package's attribute of its name: vsfdat.upscale would become a module."""
+    assert not {path.stem for path in Path(vsfdat.__file__).parent.iterdir()} & set(vsfdat.__all__)
+
+
+def test_public_functions_can_be_called() -> None:
     assert callable(vsfdat.upscale)
     assert callable(vsfdat.load_model)
     assert callable(vsfdat.list_models)

@@ -1,3 +1,5 @@
+import wave
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -47,3 +49,28 @@ def test_frames_are_read_from_the_middle(tmp_path):
     assert [(frame.shape, frame.mean()) for frame in read] == [((8, 16, 3), 60), ((8, 16, 3), 110)]
     with pytest.raises(TrainingError, match=r"grey\.mkv has no two frames after the first 3"):
         read_frames(tmp_path / "grey.mkv", count=2, skip=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("missing.mkv", None, "No such file or directory"),
+        ("junk.mkv", b"junk", "Invalid data found when processing input"),
+    ],
+)
+def test_no_video(tmp_path, name, content, reason):
+    pytest.importorskip("av")
+    if content:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(TrainingError) as caught:
+        read_frames(tmp_path / name, count=2)
+    assert str(caught.value) == f"{tmp_path / name} cannot be read as a video: {reason}"
+
+
+def test_a_file_of_sound_alone(tmp_path):
+    with wave.open(str(tmp_path / "sound.avi"), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(1600))
+    with pytest.raises(TrainingError) as caught:
+        read_frames(tmp_path / "sound.avi", count=2)
+    assert str(caught.value) == f"{tmp_path / 'sound.avi'} holds no video"

@@ -92,3 +92,40 @@ def test_a_run_from_the_command_line(data, tmp_path, capsys):
     commands.train(data=data, config=str(config), out=out, device="cpu")
     assert out.is_file()
     assert capsys.readouterr().out == f"{out}: trained\n"
+
+
+@pytest.fixture
+def no_models(monkeypatch):
+    """No command may get as far as a model."""
+
+    def load(*_):
+        pytest.fail("a model was loaded before the output was checked")
+
+    monkeypatch.setattr("vsfdat.models.load_model", load)
+
+
+@pytest.mark.parametrize("command", ["compare", "pack"])
+def test_an_output_without_a_folder_is_refused_before_the_work(data, tmp_path, no_models, command):
+    for out in (tmp_path / "missing" / "sheet.png", tmp_path):
+        with pytest.raises(TrainingError) as caught:
+            getattr(commands, command)(data=data, out=out)
+        assert str(caught.value) == f"out must be a file in a folder that exists, passed {out}"
+
+
+def test_a_sheet_of_another_format_is_refused_before_the_work(data, tmp_path, no_models):
+    with pytest.raises(TrainingError) as caught:
+        commands.compare(data=data, out=tmp_path / "sheet.pgn")
+    assert str(caught.value) == f"out must end in .png, passed {tmp_path / 'sheet.pgn'}"
+
+
+def test_a_device_that_means_nothing(model, data, tmp_path):
+    with pytest.raises(ValueError) as caught:
+        commands.evaluate(model, data=data, device="gpu")
+    assert str(caught.value) == "device must be auto, cpu, cuda, cuda:1 or mps, passed 'gpu'"
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "hpu", "meta"])
+def test_a_device_that_is_not_here(data, tmp_path, device):
+    with pytest.raises(ValueError) as caught:
+        commands.train(data=data, config="fdat-tiny-2x", out=tmp_path / "model.safetensors", device=device)
+    assert str(caught.value) == f"device '{device}' is not here or not free, use auto or cpu"

@@ -31,3 +31,10 @@ def test_sources_are_harmed_before_they_are_upscaled(data):
 def test_pictures_smaller_than_a_square_are_refused(data):
     with pytest.raises(TrainingError, match=r"no picture in .* is 65 pixels wide and high"):
         contact_sheet({}, data, 2, side=65)
+
+
+@pytest.mark.parametrize("rows", [0, -1])
+def test_no_rows(data, rows):
+    with pytest.raises(TrainingError) as caught:
+        contact_sheet({}, data, 2, rows=rows)
+    assert str(caught.value) == f"rows must be at least 1, passed {rows}"

@@ -4,6 +4,7 @@ import pytest
 from PIL import Image
 
 from tests.training.conftest import draw_picture
+from vsfdat.errors import TrainingError
 from vsfdat.training import compressed
 from vsfdat.training.compressed import Rate, compressed_table
 from vsfdat.training.interpolate import classic_upscalers
@@ -50,3 +51,11 @@ def test_the_frames_that_are_scored_are_those_that_were_compressed(clips, monkey
     monkeypatch.setattr(compressed, "RATES", (Rate("H.264", "h264", 1), Rate("MPEG-2", "mpeg2", 1)))
     lines = list(compressed_table(classic_upscalers(1), clips, 1, None))
     assert all(cells(line)[0][0] > 35 for line in lines[2:])
+
+
+@pytest.mark.parametrize(("side", "kept"), [(50, "12x36"), (20, "0x6")])  # a pan takes 33 columns and 11 rows
+def test_a_clip_too_small_to_be_measured_is_named(tmp_path, side, kept):
+    Image.fromarray(draw_picture(0, side)).save(tmp_path / "small.png")
+    with pytest.raises(TrainingError) as caught:
+        list(compressed_table(classic_upscalers(3), tmp_path, 3, None))
+    assert str(caught.value) == f"small.png leaves {kept} pixels to measure, and SSIM takes 17x17"

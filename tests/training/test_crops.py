@@ -108,3 +108,20 @@ def test_a_file_that_is_not_packed_data(tmp_path):
     (tmp_path / "data.zip").write_bytes(b"no zip")
     with pytest.raises(TrainingError, match=r"data\.zip is neither a folder of pictures nor a packed data file"):
         load_crops(tmp_path / "data.zip", 2, KERNELS)
+
+
+def test_a_damaged_picture_is_named(data):
+    (data / "line_1.png").write_bytes(b"junk")
+    with pytest.raises(TrainingError) as caught:
+        load_crops(data, 2, KERNELS)
+    assert str(caught.value) == "line_1.png is damaged, too large or no picture: replace it or take it out"
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_a_picture_that_ends_early_is_named(data, suffix):
+    with Image.open(data / "line_1.png") as picture:
+        picture.save(data / f"cut_0{suffix}")
+    whole = (data / f"cut_0{suffix}").read_bytes()
+    (data / f"cut_0{suffix}").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(TrainingError, match=rf"^cut_0\{suffix} is damaged, "):
+        load_crops(data, 2, KERNELS)

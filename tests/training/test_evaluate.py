@@ -55,3 +55,12 @@ def test_folders_without_pictures(tmp_path):
         picture_folders(tmp_path)
     with pytest.raises(TrainingError, match="is no folder"):
         picture_folders(tmp_path / "none")
+
+
+@pytest.mark.parametrize("side", [14, 1])
+def test_a_picture_too_small_to_be_measured_is_named(tmp_path, side):
+    Image.fromarray(draw_picture(0)[:side]).save(tmp_path / "small.png")
+    with pytest.raises(TrainingError) as caught:
+        score_pictures(classic_upscalers(2)["bicubic"], tmp_path, 2)
+    kept = side // 2 * 2
+    assert str(caught.value) == f"{tmp_path / 'small.png'} leaves 64x{kept} pixels to measure, and SSIM takes 15x15"

@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from tests.training.conftest import draw_picture
-from vsfdat.training.metrics import luma, psnr, ssim
+from vsfdat.errors import TrainingError
+from vsfdat.training.metrics import check_size, luma, psnr, ssim
 
 
 def test_luma_is_the_literatures():
@@ -34,3 +35,10 @@ def test_ssim_agrees_with_another_implementation():
     wanted = similarities[..., 5:-5, 5:-5].mean().item()  # where the window lies in the picture, as its authors have it
     assert ssim(first, second, border=2) == pytest.approx(wanted, abs=1e-9)
     assert wanted < 0.999
+
+
+def test_a_picture_smaller_than_the_window_is_named():
+    check_size("small.png", draw_picture(0, 15), border=2)
+    with pytest.raises(TrainingError) as caught:
+        check_size("small.png", draw_picture(0, 20)[:14], border=2)
+    assert str(caught.value) == "small.png leaves 20x14 pixels to measure, and SSIM takes 15x15"

@@ -98,7 +98,7 @@ def test_all_eight_orientations_come_up(data):
     sampler = sampler_of(data, patch=32, batch=8)  # the whole picture: only its orientation varies
     seen = Counter(high.tobytes() for step in range(20) for high in arrays(sampler.batch(step))[1])
     assert len(seen) == 8
-    (picture,) = (decode(file.read_bytes()) for file in data.iterdir())
+    (picture,) = (decode(file.read_bytes(), file.name) for file in data.iterdir())
     turned = [np.rot90(side, turns) for side in (picture, picture[::-1]) for turns in range(4)]
     assert set(seen) == {side.tobytes() for side in turned}
 

@@ -180,3 +180,40 @@ def test_a_model_file_is_half_precision_and_whole(session):
     averaged = torch.load(session.state_file, weights_only=True)["trainer"]["average"]
     torch.testing.assert_close(state["conv_first.weight"].float(), averaged["conv_first.weight"], rtol=5e-4, atol=1e-7)
     assert not list(session.out.parent.glob("*.part"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hours": 0.0}, "hours must be above 0, passed 0"),
+        ({"hours": -1.0}, "hours must be above 0, passed -1"),
+        ({"hours": float("nan")}, "hours must be above 0, passed nan"),
+        ({"out": Path("model.pth")}, "out must end in .safetensors, passed model.pth"),
+        ({"validate": Path("nowhere")}, "no pictures (.webp, .png, .jpg, .jpeg) in nowhere"),
+    ],
+)
+def test_what_would_show_only_at_the_end_is_refused_first(session, monkeypatch, change, message):
+    monkeypatch.setattr("vsfdat.training.session.load_crops", lambda *_: pytest.fail("the work had begun"))
+    with pytest.raises(TrainingError) as caught:
+        train(replace(session, **change))
+    assert str(caught.value) == message
+
+
+def test_work_outlives_an_error(session, tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    (pictures / "junk.png").write_bytes(b"junk")
+    with pytest.raises(TrainingError, match=r"junk\.png is damaged"):
+        train(replace(session, validate=pictures))
+    assert torch.load(session.state_file, weights_only=True)["trainer"]["step"] == 2
+    train(replace(session, resume=True))
+    assert [line.step for line in read_log(session.out.with_suffix(".tsv"))] == [4]
+
+
+def test_an_error_before_the_first_step_leaves_an_older_model_alone(session, monkeypatch):
+    session.out.write_bytes(b"an older model")
+    monkeypatch.setattr("vsfdat.training.trainer.Trainer.train_step", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train(session)
+    assert session.out.read_bytes() == b"an older model"
+    assert not session.state_file.exists()

@@ -181,3 +181,10 @@ def test_workers_that_cannot_share_a_batch(build):
 def test_hyper_parameters_that_contradict_each_other(build):
     with pytest.raises(TrainingError, match="the recipe's network: embed_dim must be a multiple of num_heads"):
         build(overrides={**NETWORK, "num_heads": 3})
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_no_workers(build, workers):
+    with pytest.raises(TrainingError) as caught:
+        build(workers=workers)
+    assert str(caught.value) == f"workers must be at least 1, passed {workers}"

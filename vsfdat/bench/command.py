@@ -5,10 +5,12 @@ import sys
 from pathlib import Path
 from typing import Literal
 
+from vsfdat.models import DEFAULT_MODEL
+
 
 def bench(
     *,
-    model: str = "fdat-tiny-2x",
+    model: str = DEFAULT_MODEL,
     size: str = "480x272",
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto",
     device: str = "auto",

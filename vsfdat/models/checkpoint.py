@@ -56,9 +56,11 @@ def _read_pickle(path: Path) -> Any:
             f"{path.name}: holds more than weights, or is damaged; it was not run. "
             "Ask its author for a .safetensors file"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except OSError as error:
+        raise CheckpointError(f"{path.name}: not a readable file ({error.strerror})") from error
+    except Exception as error:  # of any type: on junk torch stumbles over a key, an index, a struct or its own asserts
         raise CheckpointError(
-            f"{path.name}: not a readable torch checkpoint ({str(error).partition('\n')[0] or 'it is empty'})"
+            f"{path.name}: not a readable torch checkpoint; it is empty, damaged or of another kind"
         ) from error
 
 

@@ -57,7 +57,7 @@ def read_clips(folder: Path, multiple: int) -> Iterator[Clip]:
         if file.suffix.lower() in VIDEO_SUFFIXES:
             frames = read_frames(file, LENGTH, crop=SIZE)
         else:
-            frames = _panned(decode(file.read_bytes()))
+            frames = _panned(decode(file.read_bytes(), str(file)))
         rows, columns = (length // multiple * multiple for length in frames[0].shape[:2])
         yield Clip(file.name, [frame[:rows, :columns] for frame in frames])
 
@@ -75,13 +75,18 @@ def read_frames(video: Path, count: int, skip: int = 0, crop: tuple[int, int] | 
         Pictures [H, W, 3].
 
     Raises:
-        TrainingError: The file holds fewer than two frames after those skipped.
+        TrainingError: The file is missing or no video, or holds fewer than two frames after those skipped.
     """
     import av
 
-    with av.open(str(video)) as container:
-        wanted = islice(container.decode(video=0), skip, skip + count)
-        frames = [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in wanted]
+    try:
+        with av.open(str(video)) as container:
+            if not container.streams.video:
+                raise TrainingError(f"{video} holds no video")
+            wanted = islice(container.decode(video=0), skip, skip + count)
+            frames = [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in wanted]
+    except av.FFmpegError as error:
+        raise TrainingError(f"{video} cannot be read as a video: {error.strerror}") from error
     if len(frames) < 2:
         raise TrainingError(f"{video} has no two frames after the first {skip}")
     return frames if crop is None else [centre(frame, *crop) for frame in frames]
@@ -97,5 +102,5 @@ def _panned(picture: Picture) -> list[Picture]:
     down, right = _PAN
     travel = (down * (LENGTH - 1), right * (LENGTH - 1))
     ground = centre(picture, SIZE[0] + travel[0], SIZE[1] + travel[1])
-    rows, columns = ground.shape[0] - travel[0], ground.shape[1] - travel[1]
+    rows, columns = max(0, ground.shape[0] - travel[0]), max(0, ground.shape[1] - travel[1])
     return [ground[down * n : down * n + rows, right * n : right * n + columns] for n in range(LENGTH)]

@@ -12,7 +12,7 @@ from vsfdat.errors import TrainingError
 if TYPE_CHECKING:
     import torch
 
-    from .downscale import Picture
+    from .compare import Harm
     from .evaluate import Prepare
     from .interpolate import Upscaler
 
@@ -144,18 +144,16 @@ class Commands:
         strength
             How much it throws away: CRF for h264, quantiser for mpeg2.
         """
+        _check_output(out, ".png")
         _check_installed()
         from PIL import Image
 
         from .compare import contact_sheet
-        from .degrade import through_video
-
-        def compressed(picture: "Picture") -> "Picture":
-            return through_video([picture] * 3, codec, strength, carefully=True)[-1] if codec else picture
 
         upscalers, scale = self._upscalers(models, "auto")
         shown = {name: upscale for name, upscale in upscalers.items() if name not in _NOT_DRAWN}
-        Image.fromarray(contact_sheet(shown, data, scale, harm=compressed, rows=rows)).save(out, optimize=True)
+        harm = _compressor(codec, strength) if codec else None
+        Image.fromarray(contact_sheet(shown, data, scale, harm=harm, rows=rows)).save(out, optimize=True)
 
     def pack(self, data: Path, out: Path, *, megabytes: float = 50, split: bool = False) -> None:
         """Put training pictures into one file, to carry to another machine, or into several.
@@ -173,6 +171,7 @@ class Commands:
         """
         from .crops import pack_crops, split_crops
 
+        _check_output(out)
         counts = split_crops(data, out, megabytes) if split else {out: pack_crops(data, out, megabytes)}
         _print_lines(f"{file}: {count} pictures" for file, count in counts.items())
 
@@ -217,6 +216,24 @@ def _check_installed() -> None:
         raise TrainingError(f'{" and ".join(missing)} not installed; get all of it with: pip install "vsfdat[train]"')
 
 
+def _check_output(out: Path, ending: str = "") -> None:
+    """Refuse before the work what could not be written after it.
+
+    Raises:
+        TrainingError: The file has no folder, or is one itself, or ends otherwise.
+    """
+    if not out.parent.is_dir() or out.is_dir():
+        raise TrainingError(f"out must be a file in a folder that exists, passed {out}")
+    if not out.name.lower().endswith(ending):
+        raise TrainingError(f"out must end in {ending}, passed {out}")
+
+
+def _compressor(codec: str, strength: float) -> "Harm":
+    from .degrade import through_video
+
+    return lambda picture: through_video([picture] * 3, codec, strength, carefully=True)[-1]
+
+
 def _print_lines(lines: Iterable[str]) -> None:
     for line in lines:
         sys.stdout.write(f"{line}\n")
@@ -234,8 +251,21 @@ def _print_compressed(upscalers: Mapping[str, "Upscaler"], scale: int, clips: Pa
 
 
 def _device(name: str) -> "torch.device":
+    """Turn a name into a device that is there.
+
+    Raises:
+        ValueError: The name means nothing to torch, or a single number cannot go there and back.
+    """
     import torch
 
-    if name != "auto":
-        return torch.device(name)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"device must be auto, cpu, cuda, cuda:1 or mps, passed {name!r}") from None
+    try:
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, ImportError) as error:  # the last two where torch was built without it
+        raise ValueError(f"device {name!r} is not here or not free, use auto or cpu") from error
+    return device

@@ -14,6 +14,7 @@ from .evaluate import originals, picture_folders
 from .interpolate import Upscaler
 from .metrics import luma
 
+Harm = Callable[[Picture], Picture]
 _GAP = 8
 _LABEL = 28  # rows above each column
 _PAPER = (255, 255, 255)
@@ -24,7 +25,7 @@ def contact_sheet(
     data: Path,
     scale: int,
     *,
-    harm: Callable[[Picture], Picture] = lambda picture: picture,
+    harm: Harm | None = None,
     side: int = 64,
     zoom: int = 4,
     rows: int = 6,
@@ -35,7 +36,7 @@ def contact_sheet(
         upscalers: What to show, by the name to write above.
         data: A folder of pictures, or of such folders; the rows are spread over all pictures.
         scale: Scale of all upscalers.
-        harm: What happens to a source before it is upscaled; it gets pictures of even sides.
+        harm: What happens to a source before it is upscaled, if anything; it gets pictures of even sides.
         side: Side of the squares in pixels of the original.
         zoom: How often each pixel is repeated.
         rows: Pictures to show at most.
@@ -44,8 +45,10 @@ def contact_sheet(
         The sheet [H, W, 3].
 
     Raises:
-        TrainingError: No picture is as large as a square.
+        TrainingError: There are no rows, or no picture is as large as a square.
     """
+    if rows < 1:
+        raise TrainingError(f"rows must be at least 1, passed {rows}")
     pictures = [picture for folder in picture_folders(data) for _, picture in originals(folder, 2 * scale)]
     pictures = [picture for picture in pictures if min(picture.shape[:2]) >= side]
     if not pictures:
@@ -58,9 +61,11 @@ def contact_sheet(
 
 
 def _squares(
-    picture: Picture, upscalers: Mapping[str, Upscaler], scale: int, harm: Callable[[Picture], Picture], side: int
+    picture: Picture, upscalers: Mapping[str, Upscaler], scale: int, harm: Harm | None, side: int
 ) -> list[Picture]:
-    low = harm(downscale(picture, scale, "bicubic"))
+    low = downscale(picture, scale, "bicubic")
+    if harm is not None:
+        low = harm(low)
     source = low.repeat(scale, axis=0).repeat(scale, axis=1)
     y, x = _most_detailed(picture, source, scale, side)
     wholes = [source, *(upscale(low) for upscale in upscalers.values()), picture]

@@ -10,7 +10,7 @@ from .clips import Clip, clip_folders, read_clips
 from .degrade import through_video
 from .downscale import Picture, downscale
 from .interpolate import Upscaler
-from .metrics import luma, psnr, ssim
+from .metrics import check_size, luma, psnr, ssim
 from .perceptual import Lpips, picture_distance
 
 
@@ -51,15 +51,17 @@ def compressed_table(upscalers: Mapping[str, Upscaler], data: Path, scale: int, 
     yield f"| Compressed, {scale}x, {measures} | " + " | ".join(upscalers) + " |"
     yield "|---" * (len(upscalers) + 1) + "|"
     for folder in clip_folders(data):
-        clips = [(clip.frames[-1], _made_small(clip, scale)) for clip in read_clips(folder, multiple=2 * scale)]
+        clips = [_made_small(clip, scale) for clip in read_clips(folder, multiple=2 * scale)]
         for rate in RATES:
             scores = [_scores(original, small, rate, upscalers, scale, lpips) for original, small in clips]
             means = np.mean(scores, axis=0)  # [upscalers, measures]
             yield f"| {folder.name}, {rate.label} | " + " | ".join(_cell(*mean) for mean in means) + " |"
 
 
-def _made_small(clip: Clip, scale: int) -> list[Picture]:
-    return [downscale(frame, scale, "bicubic") for frame in clip.frames]
+def _made_small(clip: Clip, scale: int) -> tuple[Picture, list[Picture]]:
+    """Give a clip's last frame, to be measured against, and all its frames downscaled."""
+    check_size(clip.name, clip.frames[-1], scale)
+    return clip.frames[-1], [downscale(frame, scale, "bicubic") for frame in clip.frames]
 
 
 def _scores(

@@ -88,12 +88,12 @@ def load_crops(data: Path, scale: int, facts: DownscaleFacts) -> Crops:
         facts: The kernels; those of share 0 are left out.
 
     Raises:
-        TrainingError: There are no pictures, or they differ in size, or two have one name.
+        TrainingError: There are no pictures, or one is damaged, or they differ in size, or two have one name.
     """
     files = _read_files(data)
     names = tuple(name for name, _ in files)
     with ThreadPoolExecutor() as pool:
-        high = _stacked(names, pool.map(lambda file: decode(file[1]), files))
+        high = _stacked(names, pool.map(lambda file: decode(file[1], file[0]), files))
         kernels = tuple(kernel for kernel, share in facts.kernels.items() if share > 0)
         low = np.empty((len(kernels), len(names), high.shape[1] // scale, high.shape[2] // scale, 3), np.uint8)
         for layer, kernel in zip(low, kernels, strict=True):
@@ -157,12 +157,23 @@ def split_crops(folder: Path, file: Path, megabytes: float) -> dict[Path, int]:
     return {name: len(part) for name, part in written.items()}
 
 
-def decode(data: bytes) -> Picture:
-    """Decode a picture file's bytes to [H, W, 3]."""
+def decode(data: bytes, name: str) -> Picture:
+    """Decode a picture file's bytes to [H, W, 3].
+
+    Args:
+        data: The bytes.
+        name: What to call the file.
+
+    Raises:
+        TrainingError: They are no picture that Pillow reads.
+    """
     from PIL import Image
 
-    with Image.open(io.BytesIO(data)) as image:
-        return np.asarray(image.convert("RGB"))
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return np.asarray(image.convert("RGB"))
+    except Exception as error:  # of a dozen types, as each format's decoder stumbles in its own way
+        raise TrainingError(f"{name} is damaged, too large or no picture: replace it or take it out") from error
 
 
 def _write_packed(file: Path, pictures: list[Path]) -> None:

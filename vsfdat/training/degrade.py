@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from .checks import Range
 from .downscale import Picture
-from .recipe import DegradeFacts, Range
+from .recipe import DegradeFacts
 
 _FRAMES = 3  # enough for the codec to predict the last frame from others, as it does in a video
 _LARGEST_MOTION = 2  # pixels a frame

@@ -14,7 +14,7 @@ from vsfdat.errors import TrainingError
 from .crops import SUFFIXES, centre, decode, list_pictures
 from .downscale import Picture, downscale
 from .interpolate import Upscaler
-from .metrics import luma, psnr, ssim
+from .metrics import check_size, luma, psnr, ssim
 
 Run = Callable[[Tensor], Tensor]  # [3, H, W] fp32 in [0, 1] -> [3, H·scale, W·scale], not clamped
 Prepare = Callable[[FDAT, torch.device], Run]
@@ -63,7 +63,7 @@ def originals(folder: Path, scale: int) -> Iterator[tuple[str, Picture]]:
         The file's name and [H, W, 3].
     """
     for file in list_pictures(folder):
-        picture = decode(file.read_bytes())
+        picture = decode(file.read_bytes(), str(file))
         rows, columns = CROP if picture.shape[0] * picture.shape[1] > LARGEST else picture.shape[:2]
         cropped = centre(picture, rows, columns)
         rows, columns = (length // scale * scale for length in cropped.shape[:2])
@@ -102,9 +102,13 @@ def score_pictures(upscale: Upscaler, folder: Path, scale: int) -> Score:
         upscale: What to measure.
         folder: Originals.
         scale: Scale of the upscaler; also the border in pixels that is shaved off.
+
+    Raises:
+        TrainingError: A picture is damaged, or too small to be measured.
     """
     scores = []
-    for _, original in originals(folder, scale):
+    for name, original in originals(folder, scale):
+        check_size(str(folder / name), original, scale)
         result, wanted = luma(upscale(downscale(original, scale, "bicubic"))), luma(original)
         scores.append((psnr(result, wanted, scale), ssim(result, wanted, scale)))
     return Score(*np.mean(scores, axis=0).tolist())

@@ -4,6 +4,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from vsfdat.errors import TrainingError
+
 from .downscale import Picture
 
 Luma = NDArray[np.float64]
@@ -11,6 +13,23 @@ _WEIGHTS = np.array([65.481, 128.553, 24.966]) / 255
 _BELL = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
 _WINDOW = _BELL / _BELL.sum()
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+
+
+def check_size(name: str, picture: Picture, border: int) -> None:
+    """Refuse a picture that SSIM's window does not fit in.
+
+    Args:
+        name: What to call it.
+        picture: [H, W, 3], what of it is to be measured.
+        border: Pixels to shave off each side.
+
+    Raises:
+        TrainingError: It is too small.
+    """
+    least = _WINDOW.size + 2 * border
+    rows, columns = picture.shape[:2]
+    if min(rows, columns) < least:
+        raise TrainingError(f"{name} leaves {columns}x{rows} pixels to measure, and SSIM takes {least}x{least}")
 
 
 def luma(picture: Picture) -> Luma:

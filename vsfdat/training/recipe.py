@@ -1,13 +1,16 @@
 """What a training run is made of: a TOML file, read into frozen facts and checked before anything starts."""
 
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from vsfdat.arch import PRESETS, FDATConfig
 from vsfdat.errors import TrainingError
+
+from . import checks
+from .checks import Range
 
 Kernel = Literal["bicubic", "lanczos", "bilinear", "area", "aliased"]
 Light = Literal["gamma", "linear"]
@@ -15,7 +18,6 @@ Codec = Literal["h264", "mpeg2", "jpeg", "yuv420"]
 Pixel = Literal["l1", "l2"]
 OptimizerName = Literal["adamw", "muon"]
 Precision = Literal["fp32", "bf16"]
-Range = tuple[float, float]
 
 RECIPE_FOLDER = Path(__file__).parent / "recipes"
 
@@ -34,8 +36,8 @@ class NetworkFacts:
 
     def __post_init__(self) -> None:
         if self.preset is not None:
-            _among("preset", self.preset, PRESETS)
-        _among_all("overrides", self.overrides, [f.name for f in fields(FDATConfig)])
+            checks.among("preset", self.preset, PRESETS)
+        checks.fields_of(FDATConfig, "overrides", self.overrides)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +62,10 @@ class SamplingFacts:
     flat: float = 0.0
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "patch", "batch", "tries")
-        _shares(self, "flat")
+        checks.at_least(self, 1, "patch", "batch", "tries")
+        checks.shares(self, "flat")
+        if self.styles:
+            checks.weights("styles", self.styles)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +81,9 @@ class DownscaleFacts:
     light: Light = "gamma"
 
     def __post_init__(self) -> None:
-        _among_all("kernels", self.kernels, get_args(Kernel))
-        _among("light", self.light, get_args(Light))
+        checks.all_among("kernels", self.kernels, get_args(Kernel))
+        checks.weights("kernels", self.kernels)
+        checks.among("light", self.light, get_args(Light))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +104,9 @@ class DegradeFacts:
     codecs: Mapping[str, Range] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _among_all("codecs", self.codecs, get_args(Codec))
-        _shares(self, "share")
+        checks.all_among("codecs", self.codecs, get_args(Codec))
+        checks.shares(self, "share")
+        checks.ranges({"blur": self.blur, "noise": self.noise, **self.codecs})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +136,7 @@ class OptimizerFacts:
     ema_decay: float = 0.999
 
     def __post_init__(self) -> None:
-        _among("name", self.name, get_args(OptimizerName))
+        checks.among("name", self.name, get_args(OptimizerName))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,8 +154,8 @@ class LossFacts:
     perceptual: float = 0.0
 
     def __post_init__(self) -> None:
-        _among("pixel", self.pixel, get_args(Pixel))
-        _at_least(self, 0, "frequency", "perceptual")
+        checks.among("pixel", self.pixel, get_args(Pixel))
+        checks.at_least(self, 0, "frequency", "perceptual")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,9 +182,9 @@ class RunFacts:
     save_minutes: float = 3.0
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "steps", "validate_every")
-        _shares(self, "start_share")
-        _among("precision", self.precision, get_args(Precision))
+        checks.at_least(self, 1, "steps", "validate_every")
+        checks.shares(self, "start_share")
+        checks.among("precision", self.precision, get_args(Precision))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,15 +242,15 @@ def parse_recipe(tables: Mapping[str, Any], origin: str = "recipe") -> Recipe:
         TrainingError: A key or a value means nothing.
     """
     try:
-        _among_all("the recipe", tables, _TABLES)
-        return Recipe(**{name: _fill(_TABLES[name], table) for name, table in tables.items()})
+        checks.all_among("the recipe", tables, _TABLES)
+        return Recipe(**{name: _fill(_TABLES[name], name, _frozen(table)) for name, table in tables.items()})
     except ValueError as error:
         raise TrainingError(f"{origin}: {error}") from error
 
 
-def _fill(kind: type, table: Mapping[str, Any]) -> Any:
-    _among_all(kind.__name__.removesuffix("Facts").lower(), table, [f.name for f in fields(kind)])
-    return kind(**{key: _frozen(value) for key, value in table.items()})
+def _fill(kind: type, name: str, table: Any) -> Any:
+    checks.fields_of(kind, name, table)
+    return kind(**table)
 
 
 def _frozen(value: Any) -> Any:
@@ -253,27 +259,3 @@ def _frozen(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _frozen(inner) for key, inner in value.items()}
     return value
-
-
-def _among(name: str, value: str, known: Iterable[str]) -> None:
-    if value not in (names := list(known)):
-        raise ValueError(f"{name} must be one of {', '.join(names)}, passed {value!r}")
-
-
-def _among_all(name: str, keys: Iterable[str], known: Iterable[str]) -> None:
-    names = list(known)
-    for key in keys:
-        if key not in names:
-            raise ValueError(f"{name} may hold {', '.join(names)}, passed {key!r}")
-
-
-def _at_least(facts: object, least: int, *names: str) -> None:
-    for name in names:
-        if getattr(facts, name) < least:
-            raise ValueError(f"{name} must be at least {least}, passed {getattr(facts, name)}")
-
-
-def _shares(facts: object, *names: str) -> None:
-    for name in names:
-        if not 0 <= getattr(facts, name) <= 1:
-            raise ValueError(f"{name} must be a share of 0 to 1, passed {getattr(facts, name)}")

@@ -15,7 +15,7 @@ from vsfdat.arch import FDATConfig
 from vsfdat.errors import TrainingError
 from vsfdat.models import load_model
 
-from .crops import Crops, load_crops
+from .crops import Crops, list_pictures, load_crops
 from .evaluate import Prepare, Score, network_upscaler, plain, score_pictures
 from .export import describe_machine, describe_recipe, export_model
 from .identity import can_be_identity
@@ -68,12 +68,14 @@ def train(session: Session) -> Score | None:
         The last validation score, if there are pictures for one.
 
     Raises:
-        TrainingError: The recipe, the data, the weights to start from or the state to resume are unusable.
+        TrainingError: The recipe, the data, the weights to start from or the state to resume are unusable; or a file
+            or a limit of the session is.
     """
+    _check(session)
     recipe = read_recipe(session.config)
     beginning = _resumed(session, recipe) if session.resume else _begun(session, recipe)
     crops = load_crops(session.data, beginning.config.scale, recipe.downscale)
-    budget = session.hours * 3600 if session.hours else None
+    budget = None if session.hours is None else session.hours * 3600
     sampler = PatchSampler(crops, recipe, session.device)
     trainer = Trainer(beginning.config, recipe, sampler, session.device, budget=budget, workers=session.workers)
     beginning.enter(trainer)
@@ -85,9 +87,28 @@ def train(session: Session) -> Score | None:
     except KeyboardInterrupt:
         _save(trainer, session, metadata, None)
         raise
+    except Exception:
+        if trainer.step:  # before the first there is nothing to lose, and an older model may lie there
+            _save(trainer, session, metadata, None)
+            _log.error("step %d is saved, go on from it with --resume", trainer.step)
+        raise
     _save(trainer, session, metadata, score)
     plot_log(logbook.file, session.out.with_suffix(".png"))
     return score
+
+
+def _check(session: Session) -> None:
+    """Refuse what would show only after hours of work, or never.
+
+    Raises:
+        TrainingError: The output has another format's ending, there are no hours, or no pictures to validate on.
+    """
+    if session.out.suffix.lower() != ".safetensors":
+        raise TrainingError(f"out must end in .safetensors, passed {session.out}")
+    if session.hours is not None and not session.hours > 0:
+        raise TrainingError(f"hours must be above 0, passed {session.hours:g}")
+    if session.validate is not None:
+        list_pictures(session.validate)
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,8 @@ class Trainer:
             far faster than torch's own threads, which wait for each other at every operation.
 
     Raises:
-        TrainingError: Several workers and dropout, whose draws the threads would take in any order; or a batch that
-            the workers cannot share evenly; or a perceptual loss whose weights are not installed.
+        TrainingError: No worker; or several and dropout, whose draws the threads would take in any order; or a batch
+            that the workers cannot share evenly; or a perceptual loss whose weights are not installed.
     """
 
     def __init__(
@@ -67,6 +67,8 @@ class Trainer:
         budget: float | None = None,
         workers: int = 1,
     ) -> None:
+        if workers < 1:
+            raise TrainingError(f"workers must be at least 1, passed {workers}")
         if workers > 1 and (config.drop_path_rate or config.drop_rate):
             raise TrainingError("several workers need drop_path_rate and drop_rate 0, or a run could not be repeated")
         if recipe.sampling.batch % workers:

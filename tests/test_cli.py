@@ -95,6 +95,11 @@ def test_another_network_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[
         (["{video}", "{folder}/o.mp4", "--tile", "0", "8"],
          "vsfdat: tile must be (width, height) in pixels, both at least 1, passed (0, 8)\n"),
         (["{video}", "{video}", "--overwrite"], "vsfdat: output is the input: {video}\n"),
+        *(
+            (["{video}", "{folder}/o.mp4", f"{option}={time}"],
+             f"vsfdat: {option} must be seconds or [hours:]minutes:seconds, passed '{time}'\n")
+            for option, time in (("--end", "inf"), ("--start", "nan"), ("--start", "-0:10"), ("--end", "1e400"))
+        ),
         (["info", "{folder}"], "vsfdat: input not found: {folder}\n"),
     ],
 )  # fmt: skip
@@ -133,16 +138,15 @@ def test_control_c_leaves_a_playable_file_and_no_other(tmp_path: Path) -> None:
     video = make_video(tmp_path / "video.mp4", Recipe(pts=range(0, 4000 * 512, 512), audio=None))
     model, output = make_model(tmp_path / "2x.safetensors"), tmp_path / "o.mp4"
     line = [sys.executable, "-m", "vsfdat", str(video), str(output), "--model", str(model), "--device", "cpu"]
-    partial = tmp_path / "o.partial.mp4"
     with subprocess.Popen(line, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
-        wait_until(partial.exists)
+        wait_until(lambda: any(tmp_path.glob("o.partial-*.mp4")))
         time.sleep(1)
         os.kill(process.pid, signal.SIGINT)
         _, said = process.communicate(timeout=60)
     frames = len(decode(output))
     assert process.returncode == 130
     assert f"stopped after {frames} of 4000 frames; the file is playable up to there\n" in said
-    assert not partial.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["2x.safetensors", "o.mp4", "video.mp4"]
 
 
 def wait_until(happened) -> None:

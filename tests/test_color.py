@@ -207,8 +207,8 @@ def test_interlaced_frames_are_said_once_and_taken_whole(
         frames = [clip.get_frame(n) for n in range(2)]
     assert all(frame.props["_FieldBased"] == vs.FIELD_PROGRESSIVE for frame in frames)
     assert [record.getMessage() for record in caplog.records] == [
-        "The clip is marked interlaced and is upscaled as if it were progressive. Deinterlace it first, or "
-        "drop the mark with clip.std.SetFieldBased(0) if its pictures are whole."
+        "The clip is marked interlaced and is upscaled as if it were progressive, which is right where its "
+        "pictures are whole (a script says so with clip.std.SetFieldBased(0)); else deinterlace it in a script."
     ]
 
 

@@ -23,10 +23,15 @@ BIN = Path(sys.executable).parent
 SCRIPTS = {
     "01_anime_dvd": (("01_anime_dvd.vpy",), (64, 48)),
     "02_film_restoration": (("02_film_restoration.vpy", "-a", "restore={restore}", "-a", "model={model}"), (64, 48)),
+    "02_film_restoration, no matrix": (
+        ("02_film_restoration.vpy", "-a", "restore={restore}", "-a", "model={model}", "-a", "source={unspecified}"),
+        (64, 48),
+    ),
     "03_own_checkpoint": (("03_own_checkpoint.vpy", "-a", "model={model}"), (64, 48)),
     "04_low_memory": (("04_low_memory.vpy", "-a", "tile=24"), (64, 48)),
     "05_preview, source": (("05_preview.vpy", "-o", "0"), (64, 48)),
     "05_preview, result": (("05_preview.vpy", "-o", "1"), (64, 48)),
+    "05_preview, gray": (("05_preview.vpy", "-o", "0", "-a", "source={gray}"), (64, 48)),
 }
 
 
@@ -34,15 +39,20 @@ SCRIPTS = {
 def pipes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, subprocess.CompletedProcess[bytes]]:
     """Run two frames of every script, two scripts at a time: most of it is Python importing torch."""
     folder = tmp_path_factory.mktemp("samples")
-    source = make_video(folder / "source.mkv", Recipe())
+    gray = Recipe(encoder="ffv1", pixel_format="gray", matrix=2, options={})
     files = {
+        "source": make_video(folder / "source.mkv", Recipe()),
+        "unspecified": make_video(folder / "unspecified.mkv", Recipe(matrix=2)),
+        "gray": make_video(folder / "gray.mkv", gray),
         "restore": make_model(folder / "1x.safetensors", scale=1),
         "model": make_model(folder / "2x.safetensors"),
     }
 
     def pipe(script: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        if not any(argument.startswith("source=") for argument in arguments):
+            arguments = (*arguments, "-a", "source={source}")
         filled = [argument.format(**files) for argument in arguments]
-        command = [BIN / "vspipe", "-c", "y4m", "-e", "1", "-a", f"source={source}", *filled, FOLDER / script, "-"]
+        command = [BIN / "vspipe", "-c", "y4m", "-e", "1", *filled, FOLDER / script, "-"]
         # vspipe finds its Python by PATH, which names this one only in an activated environment.
         environment = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
         return subprocess.run(command, capture_output=True, timeout=120, check=False, env=environment)

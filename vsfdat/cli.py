@@ -4,10 +4,13 @@ Everything heavy is imported inside the functions, so that help and mistakes ans
 """
 
 import logging
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from vsfdat.models import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     import torch
@@ -20,7 +23,7 @@ def upscale(
     output: Path,
     /,
     *,
-    model: str = "fdat-tiny-2x",
+    model: str = DEFAULT_MODEL,
     scale_to_height: int | None = None,
     codec: Literal["h264", "hevc", "av1", "ffv1"] = "h264",
     crf: int | None = None,
@@ -199,6 +202,6 @@ def _seconds(time: str | None, option: str) -> float | None:
         parts = [float(part) for part in time.split(":")]
     except ValueError:
         parts = []
-    if not 1 <= len(parts) <= 3 or min(parts) < 0:
+    if not 1 <= len(parts) <= 3 or "-" in time or not all(map(math.isfinite, parts)):
         raise ValueError(f"--{option} must be seconds or [hours:]minutes:seconds, passed {time!r}")
     return sum(part * factor for part, factor in zip(reversed(parts), (1.0, 60.0, 3600.0), strict=False))

@@ -9,7 +9,7 @@ import vsutil
 from .notices import Once
 
 # What `_Matrix` says when it says nothing usable: RGB on a YUV clip, unspecified, reserved.
-_NO_MATRIX = (vs.MATRIX_RGB, vs.MATRIX_UNSPECIFIED, 3)
+NO_MATRIX = (vs.MATRIX_RGB, vs.MATRIX_UNSPECIFIED, 3)
 
 
 def network_format(clip: vs.VideoNode, channels: int) -> vs.VideoFormat:
@@ -92,7 +92,7 @@ def _sort_out(clip: vs.VideoNode, once: Once) -> Callable[[int, vs.VideoFrame], 
             frame.props["_Matrix"] = vs.MATRIX_RGB
         elif family == vs.GRAY and matrix == vs.MATRIX_RGB:
             frame.props["_Matrix"] = vs.MATRIX_UNSPECIFIED
-        elif family == vs.YUV and matrix in _NO_MATRIX:
+        elif family == vs.YUV and matrix in NO_MATRIX:
             frame.props["_Matrix"] = guess
             once.warning(
                 "The clip does not say which YUV matrix it has; taken as %s for %dx%d. "
@@ -101,8 +101,8 @@ def _sort_out(clip: vs.VideoNode, once: Once) -> Callable[[int, vs.VideoFrame], 
             )  # fmt: skip
         if frame.props.get("_FieldBased", vs.FIELD_PROGRESSIVE) != vs.FIELD_PROGRESSIVE:
             once.warning(
-                "The clip is marked interlaced and is upscaled as if it were progressive. Deinterlace it first, or "
-                "drop the mark with clip.std.SetFieldBased(0) if its pictures are whole."
+                "The clip is marked interlaced and is upscaled as if it were progressive, which is right where its "
+                "pictures are whole (a script says so with clip.std.SetFieldBased(0)); else deinterlace it in a script."
             )
             frame.props["_FieldBased"] = vs.FIELD_PROGRESSIVE
         return frame

@@ -22,6 +22,8 @@ class Codec:
     preset: str | None
     min_bits: int
     max_bits: int
+    max_crf: int | None = None
+    presets: tuple[str, ...] = ()
     keeps_chroma: bool = False
     options: tuple[tuple[str, str], ...] = ()
 
@@ -50,22 +52,29 @@ class Codec:
         """Merge what the user asked for into the defaults.
 
         Raises:
-            EncodeError: The codec has no such setting.
+            EncodeError: The codec has no such setting, or not that value of it.
         """
         for setting, asked, default in (("crf", crf, self.crf), ("preset", preset, self.preset)):
             if asked is not None and default is None:
                 raise EncodeError(f"--{setting} does not apply to {self.name}, which is lossless")
+        if crf is not None and self.max_crf is not None and not 0 <= crf <= self.max_crf:
+            raise EncodeError(f"crf must be from 0 to {self.max_crf} for {self.name}, passed {crf}")
+        if preset is not None and preset not in self.presets:
+            raise EncodeError(f"preset must be one of {', '.join(self.presets)} for {self.name}, passed {preset!r}")
         chosen = {"crf": crf if crf is not None else self.crf, "preset": preset or self.preset}
         return dict(self.options) | {key: str(value) for key, value in chosen.items() if value is not None}
 
 
+_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
+
 _CODECS = (
     # 8 bits of an 8-bit source play everywhere; a deeper source has no use for them.
-    Codec("h264", ("libx264",), crf=17, preset="medium", min_bits=8, max_bits=10),
+    Codec("h264", ("libx264",), crf=17, preset="medium", min_bits=8, max_bits=10, max_crf=51, presets=_PRESETS),
     # Both are decoded in 10 bits by whatever decodes them at all, and band less.
-    Codec("hevc", ("libx265",), crf=18, preset="medium", min_bits=10, max_bits=10,
+    Codec("hevc", ("libx265",), crf=18, preset="medium", min_bits=10, max_bits=10, max_crf=51, presets=_PRESETS,
           options=(("x265-params", "log-level=error"),)),
-    Codec("av1", ("libsvtav1",), crf=24, preset="6", min_bits=10, max_bits=10),
+    Codec("av1", ("libsvtav1",), crf=24, preset="6", min_bits=10, max_bits=10, max_crf=63,
+          presets=tuple(map(str, range(14)))),
     Codec("ffv1", ("ffv1",), crf=None, preset=None, min_bits=10, max_bits=16, keeps_chroma=True,
           options=(("level", "3"), ("slices", "4"), ("slicecrc", "1"))),
 )  # fmt: skip

@@ -1,9 +1,11 @@
 """The command's whole work: open, upscale, write."""
 
 import contextlib
+import itertools
+import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,14 +14,17 @@ from typing import Any
 import vapoursynth as vs
 
 from vsfdat.errors import EncodeError
+from vsfdat.models.catalog import find_model
 
 from .codecs import Codec, CodecName, find_codec
-from .extras import require
 from .interrupt import stop_on_interrupt
 from .picture import Picture, describe, settle_matrix, to_encoder
 from .progress import show_progress
-from .source import Source, cut, open_source
-from .writer import Writer, landing
+from .source import Source, cannot_be, cut, open_source
+from .writer import Writer, check_fit, landing
+
+# Of work under way, which an interrupt waits for.
+_SECONDS_AHEAD = 2
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class Outcome:
 def upscale_file(path: Path, output: Path, settings: Settings) -> Outcome:
     """Upscale a video file into another; sound, subtitles, times and colours are carried over.
 
-    Ctrl-C ends after the frame in hand and leaves a playable file of what is done.
+    Ctrl-C ends after the frames under way, which are few, and leaves a playable file of what is done.
 
     Args:
         path: Whatever BestSource decodes.
@@ -70,19 +75,21 @@ def upscale_file(path: Path, output: Path, settings: Settings) -> Outcome:
         EncodeError: The input cannot be read, the output cannot be written, or a setting does not fit them.
         VsfdatError: The model is unknown or unusable.
     """
-    _check_output(path, output, overwrite=settings.overwrite)
     codec = find_codec(settings.codec)
+    _check_settings(settings)
     options = codec.build_options(settings.crf, settings.preset)
+    _check_output(path, output, codec, overwrite=settings.overwrite)
     began = time.monotonic()
-    with _one_sentence(output):
-        source = cut(open_source(path), settings.start, settings.end)
+    with _one_sentence():
+        with cannot_be(path, "read"):
+            source = cut(open_source(path), settings.start, settings.end)
         clip, picture = _upscale(source, codec, settings)
         with (
-            contextlib.closing(_frames(clip)) as frames,
+            cannot_be(output, "written"),
             landing(output) as partial,
             Writer(partial, clip, source, picture, codec, options) as writer,
         ):
-            _write_all(frames, writer, len(source.pts), output.name)
+            _write_all(clip, writer, _least_ahead(settings), output.name)
     return Outcome(output, writer.frames, len(source.pts), clip.width, clip.height, time.monotonic() - began)
 
 
@@ -94,45 +101,66 @@ def _upscale(source: Source, codec: Codec, settings: Settings) -> tuple[vs.Video
     return to_encoder(upscaled, source.clip.format, picture, codec, settings.scale_to_height), picture
 
 
-def _frames(clip: vs.VideoNode) -> Generator[vs.VideoFrame]:
-    """Yield a clip's frames in order, as many under way as VapourSynth has threads.
+def _least_ahead(settings: Settings) -> int:
+    """Count the frames that must be under way for no device to wait: those worked on, and one that comes or goes."""
+    device = settings.upscale.get("device", "auto")
+    devices = 1 if isinstance(device, str) else len(device)
+    return 1 + devices * (settings.upscale.get("num_streams") or 1)
 
-    Those under way are waited for even where nobody wants them any more: a core that ends under them crashes.
+
+def _frames(clip: vs.VideoNode, least: int, stop: threading.Event) -> Generator[vs.VideoFrame]:
+    """Yield a clip's frames in order until asked to stop, the last of them those that were under way by then.
+
+    Those under way are waited for even after an error: a core that ends under them crashes. Where frames are slow they
+    are the `least`, and where they are quick as many as two seconds bring, up to VapourSynth's threads: a user who
+    stops waits no longer, and all threads have work.
     """
-    ahead = vs.core.num_threads
-    waiting = deque(clip.get_frame_async(n) for n in range(min(ahead, clip.num_frames)))
+    numbers = iter(range(clip.num_frames))
+    waiting = deque(clip.get_frame_async(n) for n in itertools.islice(numbers, least))
+    began, done = time.monotonic(), 0
     try:
-        for n in range(clip.num_frames):
+        while waiting:
             with waiting.popleft().result() as frame:
-                if n + ahead < clip.num_frames:
-                    waiting.append(clip.get_frame_async(n + ahead))
+                done += 1
+                quick = int(_SECONDS_AHEAD * done / max(time.monotonic() - began, 1e-9))
+                room = 0 if stop.is_set() else max(least, min(quick, vs.core.num_threads)) - len(waiting)
+                waiting.extend(clip.get_frame_async(n) for n in itertools.islice(numbers, max(room, 0)))
                 yield frame
     finally:
         wait(waiting)
 
 
-def _write_all(frames: Iterable[vs.VideoFrame], writer: Writer, total: int, title: str) -> None:
-    with stop_on_interrupt() as stop, show_progress(total, title) as advance:
+def _write_all(clip: vs.VideoNode, writer: Writer, least: int, title: str) -> None:
+    with (
+        stop_on_interrupt() as stop,
+        show_progress(clip.num_frames, title) as advance,
+        contextlib.closing(_frames(clip, least, stop)) as frames,
+    ):
         for frame in frames:
             writer.write(frame)
             advance()
-            if stop.is_set():
-                break
-    writer.finish(is_whole=writer.frames == total)
+    writer.finish(is_whole=writer.frames == clip.num_frames)
 
 
 @contextlib.contextmanager
-def _one_sentence(output: Path) -> Iterator[None]:
-    """Turn what VapourSynth, FFmpeg and the disk complain of into the command's own error."""
+def _one_sentence() -> Iterator[None]:
+    """Turn what VapourSynth complains of into the command's own error."""
     try:
         yield
     except vs.Error as error:
         raise EncodeError(str(error).removeprefix("vsfdat.upscale: ")) from error
-    except (require("av").FFmpegError, OSError) as error:
-        raise EncodeError(f"{output}: cannot be written ({error.strerror or error})") from error
 
 
-def _check_output(path: Path, output: Path, *, overwrite: bool) -> None:
+def _check_settings(settings: Settings) -> None:
+    height, model = settings.scale_to_height, settings.upscale.get("model")
+    if height is not None and height < 2:
+        raise EncodeError(f"scale_to_height must be at least 2, passed {height}")
+    if isinstance(model, str | Path):
+        find_model(model)
+
+
+def _check_output(path: Path, output: Path, codec: Codec, *, overwrite: bool) -> None:
+    check_fit(codec, output)
     if output.exists() and path.exists() and output.samefile(path):
         raise EncodeError(f"output is the input: {output}")
     if output.exists() and not overwrite:

@@ -6,13 +6,12 @@ from fractions import Fraction
 
 import vapoursynth as vs
 
-from vsfdat.color import guess_matrix
+from vsfdat.color import NO_MATRIX, guess_matrix
 
 from .codecs import Codec
 
 _log = logging.getLogger(__name__)
 
-_NO_MATRIX = (vs.MATRIX_RGB, vs.MATRIX_UNSPECIFIED, 3)
 _UNSPECIFIED = 2
 
 
@@ -35,10 +34,12 @@ def describe(clip: vs.VideoNode) -> Picture:
     """
     with clip.get_frame(0) as frame:
         props = dict(frame.props)
+    if "_Alpha" in props:
+        _log.warning("The file's transparency is left out.")
     matrix = int(props.get("_Matrix", _UNSPECIFIED))
     if clip.format.color_family != vs.YUV:
         matrix = int(vs.MATRIX_BT709)
-    elif matrix in _NO_MATRIX:
+    elif matrix in NO_MATRIX:
         matrix = int(guess_matrix(clip.width, clip.height))
         _log.warning(
             "The file does not say which YUV matrix it has; taken as %s for %dx%d, and the output says so.",

@@ -7,7 +7,8 @@ from typing import Any
 
 from vsfdat.errors import EncodeError
 
-from .source import Source, open_container
+from .extras import require
+from .source import Source, cannot_be, clock_jumps_back, open_container, video_stream
 
 _log = logging.getLogger(__name__)
 
@@ -52,15 +53,27 @@ class CopiedStreams:
 
     def _add_streams(self) -> dict[int, Any]:
         targets = {}
+        upscaled = video_stream(self._input, self._source.path).index
         for stream in self._input.streams:
             if stream.type in ("audio", "subtitle") and self._fits(stream):
                 target = self._output.add_stream_from_template(stream)
                 target.metadata.update(_tags(stream.metadata))
                 target.disposition = stream.disposition
                 targets[stream.index] = target
-            elif stream.type == "attachment" and "matroska" in self._output.format.name:
-                self._output.add_attachment(stream.name or "attachment", stream.mimetype or "", stream.data)
+            elif stream.type == "attachment":
+                self._attach(stream)
+            elif stream.type == "video" and stream.index != upscaled:
+                is_cover = stream.disposition & require("av").stream.Disposition.attached_pic
+                what = "a cover picture" if is_cover else "another video"
+                _log.warning("video stream %d is %s and is left out.", stream.index, what)
         return targets
+
+    def _attach(self, stream: Any) -> None:
+        name = stream.name or "attachment"
+        if self._output.format.name == "matroska":
+            self._output.add_attachment(name, stream.mimetype or "", stream.data)
+        else:
+            self._tell_lost(f"attachment stream {stream.index} ({name})")
 
     def _fits(self, stream: Any) -> bool:
         """Tell whether the output's container takes a stream: sound must not get lost, a subtitle may, and is told."""
@@ -69,11 +82,15 @@ class CopiedStreams:
         if names & self._output.supported_codecs:
             return True
         label = f"{stream.type} stream {stream.index} ({codec.canonical_name if codec else 'unknown codec'})"
-        container = self._output.format.name
         if stream.type == "audio":
+            container = self._output.format.name
             raise EncodeError(f"{label} does not fit into {container}, choose an output that ends in .mkv")
-        _log.warning("%s does not fit into %s and is left out; an output that ends in .mkv keeps it.", label, container)
+        self._tell_lost(label)
         return False
+
+    def _tell_lost(self, label: str) -> None:
+        container = self._output.format.name
+        _log.warning("%s does not fit into %s and is left out; an output that ends in .mkv keeps it.", label, container)
 
     def _read_packets(self) -> Iterator[tuple[Fraction, Any]]:
         """Yield (when in the output, packet), in the file's order."""
@@ -82,17 +99,32 @@ class CopiedStreams:
         source = self._source
         origin, end = source.origin * source.time_base, source.end * source.time_base
         earliest = origin if source.is_cut else None
-        for packet in self._input.demux([self._input.streams[index] for index in self._targets]):
-            if packet.pts is None:
-                continue  # the demuxer's word that it is at the end
+        for packet in self._demux():
             begins = packet.pts * packet.time_base
             if earliest is not None and not earliest <= begins < end:
                 continue
             shift = round(origin / packet.time_base)
-            packet.dts = (packet.pts if packet.dts is None else packet.dts) - shift
+            packet.dts -= shift
             packet.pts -= shift
             packet.stream = self._targets[packet.stream_index]
             yield begins - origin, packet
+
+    def _demux(self) -> Iterator[Any]:
+        """Yield the packets that can be copied: each with its times, and each stream's in their order.
+
+        Raises:
+            EncodeError: The file cannot be read to its end, or its clock jumps back.
+        """
+        latest: dict[int, int] = {}
+        with cannot_be(self._source.path, "read"):
+            for packet in self._input.demux([self._input.streams[index] for index in self._targets]):
+                if packet.pts is None:
+                    continue  # the demuxer's word that it is at the end
+                packet.dts = packet.pts if packet.dts is None else packet.dts
+                if packet.dts < latest.get(packet.stream_index, packet.dts):
+                    raise clock_jumps_back(self._source.path)
+                latest[packet.stream_index] = packet.dts
+                yield packet
 
     def _copy_description(self) -> None:
         self._output.metadata.update(_tags(self._input.metadata))

@@ -1,6 +1,8 @@
 """Upscaled frames into a video file."""
 
 import contextlib
+import io
+import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -20,13 +22,27 @@ from .streams import CopiedStreams
 
 # Apple's players want HEVC under this name; nobody minds.
 _MP4_TAGS = {"hevc": "hvc1"}
-_MP4_SUFFIXES = (".mp4", ".m4v", ".mov")
+_CONTAINERS = {".mkv": "matroska", ".mp4": "mp4", ".mov": "mov", ".webm": "webm"}
+
+
+def check_fit(codec: Codec, output: Path) -> None:
+    """Refuse an output that no container, or not the codec's, is known by.
+
+    Raises:
+        EncodeError: Its ending says so.
+    """
+    container = _CONTAINERS.get(output.suffix.lower())
+    if container is None:
+        raise EncodeError(f"output must end in .mkv, .mp4, .mov or .webm, passed {output.name!r}")
+    with require("av").open(io.BytesIO(), "w", format=container) as nothing:
+        if not {codec.encoder(), codec.name} & nothing.supported_codecs:
+            raise EncodeError(f"{codec.name} does not fit into {container}, choose an output that ends in .mkv")
 
 
 @contextlib.contextmanager
 def landing(output: Path) -> Iterator[Path]:
     """Give a name beside the output to write to: the output appears whole, or not at all."""
-    partial = output.with_name(f"{output.stem}.partial{output.suffix}")
+    partial = output.with_name(f"{output.stem}.partial-{secrets.token_hex(4)}{output.suffix}")
     try:
         yield partial
         partial.replace(output)
@@ -104,25 +120,22 @@ class Writer:
 
 
 def _create(path: Path) -> Any:
-    av = require("av")
-    try:
-        return av.open(str(path), "w", options={"movflags": "+faststart"} if path.suffix in _MP4_SUFFIXES else {})
-    except ValueError as error:
-        raise EncodeError(f"output must end in .mkv, .mp4, .mov or .webm, passed {path.suffix!r}") from error
+    container = _CONTAINERS[path.suffix.lower()]
+    options = {"movflags": "+faststart"} if container in ("mp4", "mov") else {}
+    return require("av").open(str(path), "w", format=container, options=options)
 
 
 def _add_video(
     output: Any, clip: vs.VideoNode, source: Source, picture: Picture, codec: Codec, options: dict[str, str]
 ) -> Any:
-    encoder = codec.encoder()
-    if encoder not in output.supported_codecs and codec.name not in output.supported_codecs:
-        raise EncodeError(f"{codec.name} does not fit into {output.format.name}, choose an output that ends in .mkv")
-    stream = output.add_stream(encoder, rate=source.frame_rate)
+    stream = output.add_stream(codec.encoder(), rate=source.frame_rate)
     context = stream.codec_context
     context.width, context.height = clip.width, clip.height
     context.pix_fmt = _pixel_format(clip.format)
     context.time_base = source.time_base
-    context.options = options
+    # By name, because PyAV's own attribute is of 2026; FFmpeg counts from 1 what H.273 counts from 0.
+    chroma = {"chroma_sample_location": str(picture.chroma_location + 1)} if clip.format.subsampling_h else {}
+    context.options = options | chroma
     context.sample_aspect_ratio = picture.sample_aspect
     context.colorspace, context.color_primaries = picture.matrix, picture.primaries
     context.color_trc, context.color_range = picture.transfer, 2 if picture.is_full_range else 1

@@ -12,7 +12,7 @@ from . import Engine
 from .wrapper import Wrapper
 
 # One slot at a time finds its plan and records it. While one records, torch gives nothing of its cache back to the
-# device, so that another's first frame would seem not to fit; and the next one's plan must see what this one took.
+# device, so that another's first frame would seem not to fit.
 _settling = threading.Lock()
 
 

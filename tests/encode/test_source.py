@@ -1,0 +1,95 @@
+"""Files that do not say when each frame is shown, or say it badly: discs, AVI, raw streams, joined recordings."""
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+import vapoursynth as vs
+
+from tests.encode.clips import Recipe, click_time, decode, make_video, packets
+from vsfdat.encode import Settings, upscale_file
+from vsfdat.encode.source import open_source
+from vsfdat.errors import EncodeError
+
+AT_25 = {"pts": range(20), "time_base": Fraction(1, 25)}
+B_FRAMES = {"bf": "2", "b": "2000000"}
+DISC = Recipe(encoder="mpeg2video", audio="mp2", options=B_FRAMES, **AT_25)
+UNTIMED = {
+    "disc.mpg": DISC,
+    "disc.vob": Recipe(encoder="mpeg2video", audio="ac3", options=B_FRAMES, **AT_25),
+    "old.mpg": Recipe(encoder="mpeg1video", audio="mp2", options=B_FRAMES, **AT_25),
+    "film.avi": Recipe(encoder="mpeg4", audio="mp3", options=B_FRAMES, **AT_25),
+    "raw.h264": Recipe(audio=None, **AT_25),
+    "raw.m2v": Recipe(encoder="mpeg2video", audio=None, options=B_FRAMES, **AT_25),
+}
+
+
+@pytest.mark.parametrize("name", UNTIMED)
+def test_files_without_times_are_upscaled_in_step_with_their_sound(name: str, tmp_path: Path, model: Path) -> None:
+    source, output = make_video(tmp_path / name, UNTIMED[name]), tmp_path / "output.mkv"
+    upscale_file(source, output, Settings(upscale={"model": model, "device": "cpu"}))
+    times = [seconds for seconds, _ in packets(output, "video")]
+    assert [float(later - times[0]) for later in times] == pytest.approx([n / 25 for n in range(20)], abs=0.001)
+    assert float(times[0]) == pytest.approx(float(begin(source)), abs=0.001)
+    if UNTIMED[name].audio:
+        assert click_time(output) + float(begin_of_file(source)) == pytest.approx(click_time(source), abs=0.002)
+
+
+def begin(path: Path) -> Fraction:
+    """Read when a file's video begins, from when the file does."""
+    with av.open(str(path)) as container:
+        video = container.streams.video[0]
+        return (video.start_time or 0) * Fraction(video.time_base) - begin_of_file(path)
+
+
+def begin_of_file(path: Path) -> Fraction:
+    with av.open(str(path)) as container:
+        return Fraction(container.start_time or 0, 1_000_000)
+
+
+def test_frames_of_discs_keep_their_varying_times(tmp_path: Path, monkeypatch) -> None:
+    """As those of a film on a disc for televisions do, each of which stays for two fields or for three."""
+    ticks = [0, 3, 5, 8, 10, 13, 15, 18, 20, 23, 25, 28]
+    whole = {"g": "1", "qmin": "1", "qmax": "1", "b": "20000000"}  # so large that each has a packet of its own
+    path = make_video(tmp_path / "film.mpg", replace(DISC, size=(720, 480), pts=ticks, options=whole))
+    monkeypatch.setattr(
+        "vsfdat.encode.source._decode", lambda path, index: (vs.core.bs.VideoSource(str(path), cachemode=0), [])
+    )
+    source = open_source(path)
+    assert [value - source.pts[0] for value in source.pts] == [3600 * tick for tick in ticks]
+    assert (source.pts[0] - source.origin) * source.time_base == pytest.approx(begin(path), abs=1e-4)
+
+
+def test_a_constant_rate_begins_where_the_video_does(tmp_path: Path, monkeypatch, caplog) -> None:
+    path = make_video(tmp_path / "disc.mpg", DISC)
+    monkeypatch.setattr("vsfdat.encode.source._ffmpeg_times", lambda path, stream: [])
+    source = open_source(path)
+    assert (source.pts[0] - source.origin) * source.time_base == pytest.approx(begin(path), abs=1e-4)
+    assert source.pts[1] - source.pts[0] == 3600
+    assert caplog.messages == [
+        "The file does not say when each frame is shown; taken as a constant 25.000 frames a second."
+    ]
+
+
+@pytest.mark.parametrize("ending", [".ts", ".mpg"])
+def test_a_clock_that_jumps_back_is_the_inputs_fault(ending: str, tmp_path: Path, model: Path) -> None:
+    part = make_video(tmp_path / f"part{ending}", DISC)
+    joined = tmp_path / f"joined{ending}"
+    joined.write_bytes(part.read_bytes() * 2)
+    with pytest.raises(EncodeError) as caught:
+        upscale_file(joined, tmp_path / "output.mkv", Settings(upscale={"model": model, "device": "cpu"}))
+    assert str(caught.value) == (
+        f"{joined}: its clock jumps back midway, as in joined recordings; "
+        f'give it one clock first, as with: ffmpeg -i "joined{ending}" -c copy "joined.mkv"'
+    )
+
+
+def test_a_damaged_disc_is_upscaled_all_the_same(tmp_path: Path, model: Path) -> None:
+    path, output = make_video(tmp_path / "disc.mpg", DISC), tmp_path / "output.mkv"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 400] = bytes(400)
+    path.write_bytes(content)
+    upscale_file(path, output, Settings(upscale={"model": model, "device": "cpu"}))
+    assert len(decode(output)) == vs.core.bs.VideoSource(str(path), cachemode=0).num_frames

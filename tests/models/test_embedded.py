@@ -13,6 +13,8 @@ from vsfdat.training.interpolate import classic_upscalers
 from vsfdat.training.metrics import luma, psnr
 
 SIDE, FINER = 128, 4
+# dB above bicubic, or for 1x above the source as it is; the restoring ones after H.264 at CRF 30.
+LEAST = {"fdat-tiny-2x": 2, "fdat-tiny-2x-fast": 2, "fdat-tiny-2x-restore": 0.3, "fdat-tiny-1x-restore": 0.1}
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +41,11 @@ def distance(picture: Picture, original: Picture) -> float:
 
 @pytest.mark.parametrize("info", list_models(), ids=lambda info: info.name)
 def test_better_than_bicubic(info, drawing) -> None:
-    if is_for_compressed := info.name.endswith("restore"):
-        pytest.importorskip("av")
     low = downscale(drawing, info.scale, "bicubic")
-    if is_for_compressed:
+    if info.name.endswith("restore"):
+        pytest.importorskip("av")
         low = through_video([low] * 3, "h264", 30)[-1]
     classic = next(iter(classic_upscalers(info.scale).values()))
     ours = network_upscaler(load_model(info.name), torch.device("cpu"))
     gain = distance(ours(low), drawing) - distance(classic(low), drawing)
-    assert gain > (0.3 if is_for_compressed else 2)
+    assert gain > LEAST[info.name]

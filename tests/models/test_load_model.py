@@ -5,6 +5,7 @@ import pickle
 from pathlib import Path
 
 import pytest
+import spandrel
 import torch
 from safetensors.torch import save_file
 
@@ -123,6 +124,15 @@ def test_the_catalog_holds_what_it_says(info) -> None:
     assert (network(picture) - enlarged).abs().mean() < 0.2
 
 
+@pytest.mark.parametrize("info", list_models(), ids=lambda info: info.name)
+def test_other_tools_read_the_embedded_models(info) -> None:
+    """By spandrel, as most do: it knows blocks in pairs, one spatial and one channel block each."""
+    theirs = spandrel.ModelLoader().load_from_file(info.path)
+    picture = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(theirs(picture), load_model(info.name)(picture).clamp(0, 1), rtol=0, atol=1e-4)
+    assert theirs.scale == info.scale
+
+
 def test_the_embedded_models_are_small_and_the_default_is_first() -> None:
     assert list_models()[0].name == DEFAULT_MODEL
-    assert sum(info.path.stat().st_size for info in list_models()) <= 6 * 2**20
+    assert sum(info.path.stat().st_size for info in list_models()) <= 6e6

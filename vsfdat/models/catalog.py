@@ -28,6 +28,7 @@ _MODELS = tuple(
         (DEFAULT_MODEL, 2, "fidelity, for clean or lightly compressed video, drawn and filmed"),
         ("fdat-tiny-2x-fast", 2, "the same about 3.5 times as fast on a CPU, a little less sharp"),
         ("fdat-tiny-2x-restore", 2, "for compressed sources: takes away what MPEG-2 and H.264 left"),
+        ("fdat-tiny-1x-restore", 1, "the same without scaling"),
     )
 )
 

@@ -292,6 +292,13 @@ def test_threads_of_the_host_do_not_run_the_network(engines, threads_of_vapoursy
     assert all("_serve" in name for name in names)
 
 
+def test_slots_are_counted_over_the_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    places = [torch.device("cuda:0"), torch.device("cuda:1"), torch.device("cpu")]
+    monkeypatch.setattr(plugin, "find_devices", lambda wanted: places)
+    assert plugin.count_slots() == 2 + 2 + 1
+    assert plugin.count_slots(num_streams=3) == 9
+
+
 def test_on_cuda_a_slot_replays_a_graph_and_the_fp32_retry_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     recorded = []
 

@@ -81,7 +81,7 @@ def upscale(
         for place in find_devices(device):
             prepare = functools.partial(build, module, device=place, kind=engine, compile=compile)
             make = _engines(prepare, choose_precision(precision, place), Room(tile, overlap, _grid(module)))
-            slots += [Slot(_worker(module, make()), place) for _ in range(num_streams or _default_streams(place))]
+            slots += [Slot(_worker(module, make()), place) for _ in range(_streams(place, num_streams))]
         return _wire(clip, target, module.config.scale, Pipeline(slots))
 
 
@@ -133,9 +133,14 @@ def _grid(module: FDAT) -> int:
     return module.config.window_size * module.config.unshuffle
 
 
-def _default_streams(device: torch.device) -> int:
+def count_slots(device: str | Sequence[str] = "auto", num_streams: int | None = None) -> int:
+    """Say how many frames `upscale` works on at a time, by its arguments of these names."""
+    return sum(_streams(place, num_streams) for place in find_devices(device))
+
+
+def _streams(device: torch.device, wanted: int | None) -> int:
     # On a GPU a second frame fills the gaps while the first is copied; on a CPU it would only fight for the cores.
-    return 2 if device.type == "cuda" else 1
+    return wanted or (2 if device.type == "cuda" else 1)
 
 
 def _engines(prepare: Callable[..., EngineFactory], precision: Precision, room: Room) -> EngineFactory:

@@ -103,9 +103,10 @@ def _upscale(source: Source, codec: Codec, settings: Settings) -> tuple[vs.Video
 
 def _least_ahead(settings: Settings) -> int:
     """Count the frames that must be under way for no device to wait: those worked on, and one that comes or goes."""
-    device = settings.upscale.get("device", "auto")
-    devices = 1 if isinstance(device, str) else len(device)
-    return 1 + devices * (settings.upscale.get("num_streams") or 1)
+    from vsfdat import plugin  # loaded by now
+
+    asked = {name: settings.upscale[name] for name in ("device", "num_streams") if name in settings.upscale}
+    return 1 + plugin.count_slots(**asked)
 
 
 def _frames(clip: vs.VideoNode, least: int, stop: threading.Event) -> Generator[vs.VideoFrame]:

@@ -36,7 +36,7 @@ class Agreement:
         self._slots += 1
 
     def plan(self, size: torch.Size) -> Plan:
-        """Say how to cut frames [C, H, W] of a size from now on; slots that hold none of its memory yet ask first."""
+        """Say how to cut frames [C, H, W] of a size; a slot gives back its maps of another size before it asks."""
         with self._lock:
             if size not in self._plans:
                 self._plans[size] = self._given or self._chosen(size)

@@ -58,8 +58,8 @@ def _compare(
     setting: Setting, report: Report, backend: str, kernel: str, preset: str, precision: str, sizes: Any
 ) -> dict[str, Any]:
     ours, theirs, ops = 0.0, 0.0, _BACKENDS[backend]
-    shape, facts = Shape(24, 2, 40) if setting.dry else SHAPES[preset], (backend, kernel, preset, precision)
-    row = dict(zip(("backend", "kernel", "preset", "precision"), facts, strict=True))
+    shape = Shape(24, 2, 40) if setting.dry else SHAPES[preset]
+    row = {"backend": backend, "kernel": kernel, "preset": preset, "precision": precision}
     if not setting.dry and (obstacle := _obstacle(setting, backend, shape, DTYPES[precision])):
         return row | {"not_run": obstacle}
     for height, width in sizes:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.encode.clips import Recipe, decode, make_video
 from vsfdat.encode import Settings, streams, upscale_file
-from vsfdat.encode.source import open_container
+from vsfdat.encode.container import open_container
 from vsfdat.errors import EncodeError
 
 CHAPTERS = [("one", 0, Fraction(2, 5)), ("two", Fraction(2, 5), Fraction(4, 5))]

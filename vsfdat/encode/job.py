@@ -17,11 +17,13 @@ from vsfdat.errors import EncodeError
 from vsfdat.models.catalog import find_model
 
 from .codecs import Codec, CodecName, find_codec
+from .container import cannot_be
 from .interrupt import stop_on_interrupt
+from .landing import landing
 from .picture import Picture, describe, settle_matrix, to_encoder
 from .progress import show_progress
-from .source import Source, cannot_be, cut, open_source
-from .writer import Writer, check_fit, landing
+from .source import Source, cut, open_source
+from .writer import Writer, check_fit
 
 # Of work under way, which an interrupt waits for.
 _SECONDS_AHEAD = 2

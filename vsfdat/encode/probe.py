@@ -4,7 +4,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from .source import open_container, video_stream
+from .container import open_container, video_stream
 
 
 def describe_video(path: Path) -> list[tuple[str, str]]:

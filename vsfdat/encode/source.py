@@ -7,16 +7,16 @@ import itertools
 import logging
 import statistics
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import vapoursynth as vs
 
 from vsfdat.errors import EncodeError
 
+from .container import clock_jumps_back, open_container, reason, video_stream
 from .extras import missing, require
 
 _log = logging.getLogger(__name__)
@@ -112,41 +112,6 @@ def cut(source: Source, start: float | None, end: float | None) -> Source:
     )
 
 
-def open_container(path: Path) -> Any:
-    """Open a file with PyAV for reading.
-
-    Raises:
-        EncodeError: No such file, or not one that holds video or sound.
-    """
-    av = require("av")
-    if not path.is_file():
-        raise EncodeError(f"input not found: {path}")
-    try:
-        return av.open(str(path))
-    except (av.FFmpegError, OSError) as error:
-        raise EncodeError(f"{path}: not a readable video file ({_reason(error)})") from error
-
-
-def video_stream(container: Any, path: Path) -> Any:
-    """Choose the stream that a player would show; cover pictures are no video.
-
-    Raises:
-        EncodeError: There is none.
-    """
-    best = container.streams.best("video")
-    if best is None or best.disposition & require("av").stream.Disposition.attached_pic:
-        raise EncodeError(f"{path}: holds no video stream")
-    return best
-
-
-def clock_jumps_back(path: Path) -> EncodeError:
-    """Word what a user does about a file whose times begin anew midway, as where recordings were joined."""
-    return EncodeError(
-        f"{path}: its clock jumps back midway, as in joined recordings; "
-        f'give it one clock first, as with: ffmpeg -i "{path.name}" -c copy "{path.stem}.mkv"'
-    )
-
-
 def _probe(path: Path) -> _Stream:
     with open_container(path) as container:
         stream = video_stream(container, path)
@@ -175,7 +140,7 @@ def _decode(path: Path, index: int) -> tuple[vs.VideoNode, list[Fraction]]:
             clip, lines = open_clip(timecodes=str(timecodes)), timecodes.read_text().splitlines()
         except vs.Error as error:
             if _NO_TIMES not in str(error):
-                raise EncodeError(f"{path}: its video cannot be decoded ({_reason(error)})") from error
+                raise EncodeError(f"{path}: its video cannot be decoded ({reason(error)})") from error
             clip, lines = open_clip(), []
     if clip.format.id == 0 or clip.width == 0:
         raise EncodeError(f"{path}: its picture changes format or size midway, cut it into files of one size first")
@@ -232,18 +197,3 @@ def _typical_duration(pts: list[int], clip: vs.VideoNode, time_base: Fraction) -
     if len(pts) == 1:
         return round(1 / (clip.fps or Fraction(25)) / time_base)
     return statistics.median_low(later - earlier for earlier, later in itertools.pairwise(pts))
-
-
-@contextlib.contextmanager
-def cannot_be(path: Path, done: str) -> Iterator[None]:
-    """Turn what FFmpeg and the disk complain of into one sentence that names the file: it cannot be `done`."""
-    try:
-        yield
-    except (require("av").FFmpegError, OSError) as error:
-        raise EncodeError(f"{path}: cannot be {done} ({_reason(error)})") from error
-
-
-def _reason(error: BaseException) -> str:
-    """Shorten a library's message to what went wrong: the file is named already."""
-    text = getattr(error, "strerror", None) or str(error)
-    return text.removeprefix("VideoSource: ").strip().partition("\n")[0]

@@ -7,8 +7,9 @@ from typing import Any
 
 from vsfdat.errors import EncodeError
 
+from .container import cannot_be, clock_jumps_back, open_container, video_stream
 from .extras import require
-from .source import Source, cannot_be, clock_jumps_back, open_container, video_stream
+from .source import Source
 
 _log = logging.getLogger(__name__)
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -37,17 +36,6 @@ def check_fit(codec: Codec, output: Path) -> None:
     with require("av").open(io.BytesIO(), "w", format=container) as nothing:
         if not {codec.encoder(), codec.name} & nothing.supported_codecs:
             raise EncodeError(f"{codec.name} does not fit into {container}, choose an output that ends in .mkv")
-
-
-@contextlib.contextmanager
-def landing(output: Path) -> Iterator[Path]:
-    """Give a name beside the output to write to: the output appears whole, or not at all."""
-    partial = output.with_name(f"{output.stem}.partial-{secrets.token_hex(4)}{output.suffix}")
-    try:
-        yield partial
-        partial.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 class Writer:

@@ -1,0 +1,60 @@
+"""Opening a file of FFmpeg's, and wording what is wrong with it."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from vsfdat.errors import EncodeError
+
+from .extras import require
+
+
+def open_container(path: Path) -> Any:
+    """Open a file with PyAV for reading.
+
+    Raises:
+        EncodeError: No such file, or not one that holds video or sound.
+    """
+    av = require("av")
+    if not path.is_file():
+        raise EncodeError(f"input not found: {path}")
+    try:
+        return av.open(str(path))
+    except (av.FFmpegError, OSError) as error:
+        raise EncodeError(f"{path}: not a readable video file ({reason(error)})") from error
+
+
+def video_stream(container: Any, path: Path) -> Any:
+    """Choose the stream that a player would show; cover pictures are no video.
+
+    Raises:
+        EncodeError: There is none.
+    """
+    best = container.streams.best("video")
+    if best is None or best.disposition & require("av").stream.Disposition.attached_pic:
+        raise EncodeError(f"{path}: holds no video stream")
+    return best
+
+
+def clock_jumps_back(path: Path) -> EncodeError:
+    """Word what a user does about a file whose times begin anew midway, as where recordings were joined."""
+    return EncodeError(
+        f"{path}: its clock jumps back midway, as in joined recordings; "
+        f'give it one clock first, as with: ffmpeg -i "{path.name}" -c copy "{path.stem}.mkv"'
+    )
+
+
+@contextlib.contextmanager
+def cannot_be(path: Path, done: str) -> Iterator[None]:
+    """Turn what FFmpeg and the disk complain of into one sentence that names the file: it cannot be `done`."""
+    try:
+        yield
+    except (require("av").FFmpegError, OSError) as error:
+        raise EncodeError(f"{path}: cannot be {done} ({reason(error)})") from error
+
+
+def reason(error: BaseException) -> str:
+    """Shorten a library's message to what went wrong: the file is named already."""
+    text = getattr(error, "strerror", None) or str(error)
+    return text.removeprefix("VideoSource: ").strip().partition("\n")[0]

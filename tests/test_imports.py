@@ -13,9 +13,10 @@ MAY_IMPORT = {
     "models": {"arch", "errors"},
     "engine": {"arch", "ops", "errors", "notices"},
     "encode": {"plugin", "color", "models", "errors", "notices"},
-    "training": {"arch", "models", "errors", "notices"},
+    "quality": {"arch", "models", "engine", "errors", "notices"},
+    "training": {"arch", "models", "quality", "errors", "notices"},
 }  # fmt: skip
-NOT_FOR_PLUGIN = {"cli", "encode", "training"}
+NOT_FOR_PLUGIN = {"cli", "encode", "quality", "training"}
 HOMES = {"vapoursynth": {"plugin", "color", "encode"}, "vsutil": {"plugin", "color", "encode"}}
 OPTIONAL = {"av", "rich", "cyclopts", "bestsource", "openvino", "onnx", "onnxruntime", "matplotlib"}
 FILES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))

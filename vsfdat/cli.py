@@ -8,14 +8,9 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from vsfdat.models import DEFAULT_MODEL
-
-if TYPE_CHECKING:
-    import torch
-
-    from vsfdat.arch import FDAT
 
 
 def upscale(
@@ -135,7 +130,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ImportError:
         _fail('cyclopts is not installed, it comes with: pip install "vsfdat[cli]"')
     from vsfdat.bench.command import bench
-    from vsfdat.training.commands import Commands
+    from vsfdat.quality.commands import compare, evaluate
+    from vsfdat.training.commands import pack, train
 
     app = cyclopts.App(
         name="vsfdat",
@@ -146,11 +142,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for command in _COMMANDS:
         app.command(command)
     app.command(bench)
-    training = Commands(_exact_engine)
-    app.command(training.train)
-    app.command(training.evaluate, name="eval")
-    app.command(training.compare)
-    app.command(training.pack)
+    app.command(train)
+    app.command(evaluate, name="eval")
+    app.command(compare)
+    app.command(pack)
     _run(app, arguments)
 
 
@@ -176,13 +171,6 @@ def _describe(file: Path) -> list[tuple[str, str]]:
     from vsfdat.encode.probe import describe_video
 
     return describe_video(file)
-
-
-def _exact_engine(network: "FDAT", device: "torch.device") -> "Callable[[torch.Tensor], torch.Tensor]":
-    """Make a network run on a device, to be measured: as exactly as the plain module, several times as fast."""
-    from vsfdat.engine import build
-
-    return build(network.cpu(), device=device, precision="fp32")()
 
 
 def _fail(message: str) -> None:

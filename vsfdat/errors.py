@@ -26,4 +26,4 @@ class EncodeError(VsfdatError):
 
 
 class TrainingError(VsfdatError):
-    """A recipe, a data set or a resumed run is unusable."""
+    """Pictures to learn from or to measure on, a recipe or a resumed run are unusable."""

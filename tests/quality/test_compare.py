@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from vsfdat.errors import TrainingError
-from vsfdat.training.compare import contact_sheet
-from vsfdat.training.interpolate import classic_upscalers
+from vsfdat.quality.compare import contact_sheet
+from vsfdat.quality.interpolate import classic_upscalers
 
 
 def test_the_sheet_shows_source_upscalers_and_original(data):

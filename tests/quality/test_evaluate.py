@@ -3,27 +3,11 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.training.conftest import draw_picture
+from tests.quality.conftest import draw_picture
 from vsfdat.arch import FDAT
 from vsfdat.errors import TrainingError
-from vsfdat.training.evaluate import CROP, network_upscaler, originals, picture_folders, score_pictures, score_table
-from vsfdat.training.interpolate import classic_upscalers
-
-
-def test_pictures_are_cropped_to_the_scale(tmp_path):
-    Image.fromarray(draw_picture(0)[:63, :61]).save(tmp_path / "odd.png")
-    ((name, picture),) = originals(tmp_path, 2)
-    assert name == "odd.png"
-    assert picture.shape == (62, 60, 3)
-
-
-def test_large_pictures_are_cropped_to_their_centre(tmp_path):
-    large = np.zeros((1200, 1300, 3), np.uint8)
-    large[600, 650] = 255
-    Image.fromarray(large).save(tmp_path / "large.png")
-    ((_, picture),) = originals(tmp_path, 2)
-    assert picture.shape == (*CROP, 3)
-    assert picture[360, 480].tolist() == [255] * 3
+from vsfdat.quality.evaluate import network_upscaler, score_pictures, score_table
+from vsfdat.quality.interpolate import classic_upscalers
 
 
 def test_a_better_upscaler_scores_better(data):
@@ -47,14 +31,6 @@ def test_the_table_has_a_row_a_folder(data):
     assert lines[0] == "| Y-PSNR / SSIM, 2x | bicubic | Lanczos | spline36 |"
     assert lines[1] == "|---|---|---|---|"
     assert [line.split(" | ")[0] for line in lines[2:]] == ["| data"]
-
-
-def test_folders_without_pictures(tmp_path):
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(TrainingError, match=r"no pictures \(.*\) in .* or in the folders in it"):
-        picture_folders(tmp_path)
-    with pytest.raises(TrainingError, match="is no folder"):
-        picture_folders(tmp_path / "none")
 
 
 @pytest.mark.parametrize("side", [14, 1])

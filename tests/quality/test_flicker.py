@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from tests.training.conftest import draw_picture
+from tests.quality.conftest import draw_picture
 from vsfdat.errors import TrainingError
-from vsfdat.training.flicker import flicker_table, temporal_difference
+from vsfdat.quality.flicker import flicker_table, temporal_difference
 
 
 def doubled(picture):

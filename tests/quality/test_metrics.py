@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.conftest import draw_picture
+from tests.quality.conftest import draw_picture
 from vsfdat.errors import TrainingError
-from vsfdat.training.metrics import check_size, luma, psnr, ssim
+from vsfdat.quality.metrics import check_size, luma, psnr, ssim
 
 
 def test_luma_is_the_literatures():

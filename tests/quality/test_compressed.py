@@ -3,11 +3,11 @@ import re
 import pytest
 from PIL import Image
 
-from tests.training.conftest import draw_picture
+from tests.quality.conftest import draw_picture
 from vsfdat.errors import TrainingError
-from vsfdat.training import compressed
-from vsfdat.training.compressed import Rate, compressed_table
-from vsfdat.training.interpolate import classic_upscalers
+from vsfdat.quality import compressed
+from vsfdat.quality.compressed import Rate, compressed_table
+from vsfdat.quality.interpolate import classic_upscalers
 
 pytest.importorskip("av")
 

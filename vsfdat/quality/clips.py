@@ -9,8 +9,7 @@ import numpy as np
 
 from vsfdat.errors import TrainingError
 
-from .crops import SUFFIXES, centre, decode
-from .downscale import Picture
+from .pictures import SUFFIXES, Picture, centre, decode
 
 VIDEO_SUFFIXES = (".mkv", ".mp4", ".webm", ".mov", ".avi", ".mpg", ".vob")
 LENGTH = 12  # frames: a few groups of a codec's predicted frames

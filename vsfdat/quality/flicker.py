@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from vsfdat.errors import TrainingError
 
 from .clips import read_frames
-from .downscale import Picture, downscale
+from .downscale import downscale
 from .interpolate import Upscaler
 from .metrics import luma
+from .pictures import Picture
+from .tables import table_head, table_row
 
 _FRAMES = 8
 _CROP = (180, 320)  # rows and columns of the centre
@@ -30,8 +32,7 @@ def flicker_table(upscalers: Mapping[str, Upscaler], video: Path, scale: int) ->
         The lines of a Markdown table: the video upscaled as it is; and made small first, so that it can be seen how
         much its own frames change at the size of the results.
     """
-    yield f"| Change of still pixels, {scale}x | " + " | ".join([*upscalers, "original"]) + " |"
-    yield "|---" * (len(upscalers) + 2) + "|"
+    yield from table_head(f"Change of still pixels, {scale}x", [*upscalers, "original"])
     frames = read_frames(video, count=_FRAMES, crop=_CROP)
     yield _row(video.name, [_difference(frames, upscale) for upscale in upscalers.values()]) + " |"
     small = [downscale(frame, scale, "bicubic") for frame in frames]
@@ -44,7 +45,7 @@ def temporal_difference(frames: Sequence[Picture], results: Sequence[Picture]) -
 
     Args:
         frames: A video before upscaling; what moves in it is left out, as a sharper picture must change more there.
-        results: The same, upscaled.
+        results: The same frames upscaled, each as many times as high and wide.
 
     Returns:
         Mean absolute difference, in 8-bit steps.
@@ -68,7 +69,7 @@ def _difference(frames: Sequence[Picture], upscale: Upscaler) -> float:
 
 def _row(name: str, differences: Sequence[float]) -> str:
     cells = [f"{difference:.4f} ({difference / differences[0]:.3f})" for difference in differences]
-    return f"| {name} | " + " | ".join(cells) + " |"
+    return table_row(name, *cells)
 
 
 def _still(first: Picture, second: Picture, scale: int) -> NDArray[np.bool_]:

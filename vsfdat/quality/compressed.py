@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from .clips import Clip, clip_folders, read_clips
-from .degrade import through_video
-from .downscale import Picture, downscale
+from .compress import through_video
+from .downscale import downscale
 from .interpolate import Upscaler
 from .metrics import check_size, luma, psnr, ssim
 from .perceptual import Lpips, picture_distance
+from .pictures import Picture
+from .tables import table_head, table_row
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Rate:
 
     Args:
         label: What tables call it.
-        codec: "h264" or "mpeg2".
+        codec: "h264" or "mpeg2", as `through_video` takes it.
         strength: CRF for H.264, quantiser for MPEG-2.
     """
 
@@ -48,14 +50,13 @@ def compressed_table(upscalers: Mapping[str, Upscaler], data: Path, scale: int, 
         The lines of a Markdown table, each as soon as it is known: a row a folder and rate, a column an upscaler.
     """
     measures = "PSNR / SSIM / LPIPS" if lpips else "PSNR / SSIM"
-    yield f"| Compressed, {scale}x, {measures} | " + " | ".join(upscalers) + " |"
-    yield "|---" * (len(upscalers) + 1) + "|"
+    yield from table_head(f"Compressed, {scale}x, {measures}", upscalers)
     for folder in clip_folders(data):
         clips = [_made_small(clip, scale) for clip in read_clips(folder, multiple=2 * scale)]
         for rate in RATES:
             scores = [_scores(original, small, rate, upscalers, scale, lpips) for original, small in clips]
             means = np.mean(scores, axis=0)  # [upscalers, measures]
-            yield f"| {folder.name}, {rate.label} | " + " | ".join(_cell(*mean) for mean in means) + " |"
+            yield table_row(f"{folder.name}, {rate.label}", *(_cell(*mean) for mean in means))
 
 
 def _made_small(clip: Clip, scale: int) -> tuple[Picture, list[Picture]]:

@@ -3,8 +3,8 @@ import pytest
 import vapoursynth as vs
 from PIL import Image
 
-from tests.training.conftest import draw_picture
-from vsfdat.training.interpolate import classic_upscalers
+from tests.quality.conftest import draw_picture
+from vsfdat.quality.interpolate import classic_upscalers
 
 PICTURE = draw_picture(2, 40) // 2 + 64  # no overshoot to clip, as the others clip between rows and columns
 INNER = slice(8, -8)  # beyond: VapourSynth mirrors at the border, Pillow leaves it out

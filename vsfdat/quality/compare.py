@@ -8,16 +8,16 @@ import numpy as np
 
 from vsfdat.errors import TrainingError
 
-from .crops import DETAIL_CELL
-from .downscale import Picture, downscale
-from .evaluate import originals, picture_folders
+from .downscale import downscale
 from .interpolate import Upscaler
 from .metrics import luma
+from .pictures import Picture, originals, picture_folders
 
 Harm = Callable[[Picture], Picture]
 _GAP = 8
 _LABEL = 28  # rows above each column
 _PAPER = (255, 255, 255)
+_SEARCH_STEP = 8  # low-resolution pixels between the places looked at
 
 
 def contact_sheet(
@@ -73,9 +73,9 @@ def _squares(
 
 
 def _most_detailed(picture: Picture, source: Picture, scale: int, side: int) -> tuple[int, int]:
-    """Where the source lacks most of the original, searched in steps of a cell."""
+    """Where the source lacks most of the original: y and x of a square's corner."""
     lost = np.abs(luma(picture) - luma(source))
-    step = DETAIL_CELL * scale
+    step = _SEARCH_STEP * scale
     places = [
         (y, x) for y in range(0, picture.shape[0] - side + 1, step) for x in range(0, picture.shape[1] - side + 1, step)
     ]

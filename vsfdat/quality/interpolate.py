@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from .downscale import Picture
+from .pictures import Picture
 
 Upscaler = Callable[[Picture], Picture]
-Kernel = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+_Kernel = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 def classic_upscalers(scale: int) -> dict[str, Upscaler]:
@@ -22,7 +22,7 @@ def classic_upscalers(scale: int) -> dict[str, Upscaler]:
     }
 
 
-def _separable(scale: int, kernel: Kernel, support: int) -> Upscaler:
+def _separable(scale: int, kernel: _Kernel, support: int) -> Upscaler:
     def upscale(picture: Picture) -> Picture:
         rows = _weights(picture.shape[0], scale, kernel, support)
         columns = _weights(picture.shape[1], scale, kernel, support)
@@ -32,7 +32,7 @@ def _separable(scale: int, kernel: Kernel, support: int) -> Upscaler:
     return upscale
 
 
-def _weights(length: int, scale: int, kernel: Kernel, support: int) -> NDArray[np.float64]:
+def _weights(length: int, scale: int, kernel: _Kernel, support: int) -> NDArray[np.float64]:
     """[length·scale, length]: each input pixel's part in each output pixel; none comes from beyond the border."""
     centres = (np.arange(length * scale) + 0.5) / scale - 0.5
     distance = np.abs(centres[:, None] - np.arange(length))

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from vsfdat.errors import TrainingError
 
-from .downscale import Picture
+from .pictures import Picture
 
 Luma = NDArray[np.float64]
 _WEIGHTS = np.array([65.481, 128.553, 24.966]) / 255

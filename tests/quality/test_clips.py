@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.training.conftest import draw_picture
+from tests.quality.conftest import draw_picture
 from vsfdat.errors import TrainingError
-from vsfdat.training.clips import LENGTH, SIZE, clip_folders, read_clips, read_frames
+from vsfdat.quality.clips import LENGTH, SIZE, clip_folders, read_clips, read_frames
 
 
 def test_a_picture_becomes_a_pan_that_invents_no_pixel(tmp_path):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from tests.training.conftest import draw_picture
-from vsfdat.training.downscale import downscale
+from tests.quality.conftest import draw_picture
+from vsfdat.quality.downscale import downscale
 
 KERNELS = ["bicubic", "lanczos", "bilinear", "area", "aliased"]
 

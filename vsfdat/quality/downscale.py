@@ -1,15 +1,16 @@
 """The kernels that make low-resolution pictures from originals."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from .recipe import Light
+from .pictures import Picture
 
-Picture = NDArray[np.uint8]
+Kernel = Literal["bicubic", "lanczos", "bilinear", "area", "aliased"]
+Light = Literal["gamma", "linear"]
 
 
 def downscale(picture: Picture, scale: int, kernel: str, light: Light = "gamma") -> Picture:
@@ -18,7 +19,7 @@ def downscale(picture: Picture, scale: int, kernel: str, light: Light = "gamma")
     Args:
         picture: [H, W, 3], sRGB.
         scale: Factor; a remainder of rows or columns is squeezed in, as Pillow does it.
-        kernel: One of `recipe.Kernel`.
+        kernel: One of `Kernel`; all are antialiased but "aliased", a bicubic of four taps at any scale.
         light: "gamma" averages the stored values, as nearly all video is made; "linear" averages light.
 
     Returns:

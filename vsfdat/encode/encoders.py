@@ -98,10 +98,8 @@ def try_options(encoder: Encoder, options: Options, bits: int) -> Options:
 def _refusal(encoder: Encoder, options: Options, bits: int) -> str | None:
     """Say why an encoder does not open, in the driver's words; None where it does."""
     av = require("av")
-    level = av.logging.get_level()
-    av.logging.set_level(av.logging.ERROR)  # the words get lost else
     try:
-        with av.logging.Capture() as said, encoder.opening():
+        with _libraries_words() as said, encoder.opening():
             context = av.CodecContext.create(encoder.name, "w")
             context.width, context.height, context.framerate = 640, 360, 25
             context.pix_fmt = encoder.pixel_format(vs.core.query_video_format(vs.YUV, vs.INTEGER, bits, 1, 1))
@@ -109,9 +107,22 @@ def _refusal(encoder: Encoder, options: Options, bits: int) -> str | None:
             context.open()
     except (av.FFmpegError, ValueError, OSError) as error:
         return said[0][2].strip().rstrip(".") if said else getattr(error, "strerror", None) or str(error)
-    finally:
-        av.logging.set_level(level)
     return None
+
+
+@contextlib.contextmanager
+def _libraries_words() -> Iterator[list[tuple[int, str, str]]]:
+    """Collect the errors that FFmpeg logs, as (level, who, what); PyAV drops them else, and those that come twice."""
+    log = require("av").logging
+    level, skips = log.get_level(), log.get_skip_repeated()
+    log.set_level(log.ERROR)
+    log.set_skip_repeated(False)
+    try:
+        with log.Capture() as said:
+            yield said
+    finally:
+        log.set_level(level)
+        log.set_skip_repeated(skips)
 
 
 _X26_PRESETS = (

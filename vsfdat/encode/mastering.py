@@ -14,6 +14,8 @@ _log = logging.getLogger(__name__)
 # What frames know of metadata that changes from scene to scene, by BestSource's names.
 _DYNAMIC = {"DolbyVisionRPU": "Dolby Vision", "HDR10Plus": "HDR10+"}
 
+_UNSPECIFIED = 2
+
 # Matroska's elements, in the order of `Mastering`'s numbers.
 _CORNERS = ("55d1", "55d2", "55d3", "55d4", "55d5", "55d6", "55d7", "55d8")
 _LUMINANCE = ("55d9", "55da")
@@ -52,10 +54,12 @@ def tell_what_is_dynamic(props: Mapping[str, Any]) -> None:
     """Warn of metadata that no encoder here writes."""
     names = [name for prop, name in _DYNAMIC.items() if prop in props]
     if names:
+        # Profile 5 has colours of its own, and its pictures state no others.
+        is_strange = "DolbyVisionRPU" in props and props.get("_Transfer", _UNSPECIFIED) == _UNSPECIFIED
         _log.warning(
-            "The file's %s metadata is left out; the output looks as on players that do without it.",
-            " and ".join(names),
-        )
+            "The file's %s metadata is left out; the output looks as on players that do without it%s.",
+            " and ".join(names), ", in false colours if this is profile 5" if is_strange else "",
+        )  # fmt: skip
 
 
 def for_x264(mastering: Mastering) -> str:

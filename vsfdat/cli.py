@@ -21,6 +21,7 @@ def upscale(
     model: str = DEFAULT_MODEL,
     scale_to_height: int | None = None,
     codec: Literal["h264", "hevc", "av1", "ffv1"] = "h264",
+    encoder: Literal["auto", "software", "nvenc", "qsv", "amf"] = "auto",
     crf: int | None = None,
     preset: str | None = None,
     start: str | None = None,
@@ -47,10 +48,14 @@ def upscale(
         Height of the output in pixels, its width follows; by default what the model gives.
     codec
         h264 plays everywhere, hevc and av1 are smaller, ffv1 is lossless.
+    encoder
+        What encodes: nvenc, qsv and amf are NVIDIA's, Intel's and AMD's hardware, fast and larger at the same
+        quality; auto is software.
     crf
         The encoder's quality, lower is better and larger; by default 17 for h264, 18 for hevc, 24 for av1.
     preset
-        The encoder's speed, by its own names: medium for h264 and hevc, 6 for av1.
+        The encoder's speed, by its own names: medium for h264 and hevc, 6 for av1; p5 for nvenc, medium for qsv,
+        quality for amf.
     start
         Begin here: seconds, or [hours:]minutes:seconds.
     end
@@ -76,7 +81,7 @@ def upscale(
         input,
         output,
         Settings(
-            codec=codec, crf=crf, preset=preset, scale_to_height=scale_to_height,
+            codec=codec, encoder=encoder, crf=crf, preset=preset, scale_to_height=scale_to_height,
             start=_seconds(start, "start"), end=_seconds(end, "end"), overwrite=overwrite,
             upscale={
                 "model": model, "device": device.split(",") if "," in device else device, "precision": precision,
@@ -88,6 +93,8 @@ def upscale(
     sys.stderr.write(
         f"{outcome.output}: {outcome.frames} frames, {size}, in {outcome.seconds:.1f} s ({speed:.2f} fps)\n"
     )
+    if outcome.remark:
+        sys.stderr.write(f"{outcome.remark}\n")
     if not outcome.is_whole:
         sys.stderr.write(
             f"stopped after {outcome.frames} of {outcome.total} frames; the file is playable up to there\n"

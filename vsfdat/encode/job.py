@@ -1,12 +1,8 @@
 """The command's whole work: open, upscale, write."""
 
 import contextlib
-import itertools
-import threading
 import time
-from collections import deque
-from collections.abc import Generator, Iterator
-from concurrent.futures import wait
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,15 +14,15 @@ from vsfdat.models.catalog import find_model
 
 from .codecs import Codec, CodecName, find_codec
 from .container import cannot_be
-from .interrupt import stop_on_interrupt
+from .encoders import EncoderKind, Options
 from .landing import landing
 from .picture import Picture, describe, settle_matrix, to_encoder
-from .progress import show_progress
+from .pump import Pace, write_all
 from .source import Source, cut, open_source
 from .writer import Writer, check_fit
 
-# Of work under way, which an interrupt waits for.
-_SECONDS_AHEAD = 2
+# Of a second or more, and of the whole time, that the network may wait for the encoder before anyone is told.
+_WORTH_TELLING = 0.1
 
 
 @dataclass(frozen=True)
@@ -37,6 +33,7 @@ class Settings:
     """
 
     codec: CodecName = "h264"
+    encoder: EncoderKind = "auto"
     crf: int | None = None
     preset: str | None = None
     scale_to_height: int | None = None
@@ -48,7 +45,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was written: `frames` of `total`, fewer where the user interrupted."""
+    """What was written: `frames` of `total`, fewer where the user interrupted.
+
+    `remark` says what held the work up, where something did that a user can change.
+    """
 
     output: Path
     frames: int
@@ -56,6 +56,7 @@ class Outcome:
     width: int
     height: int
     seconds: float
+    remark: str | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -77,10 +78,11 @@ def upscale_file(path: Path, output: Path, settings: Settings) -> Outcome:
         EncodeError: The input cannot be read, the output cannot be written, or a setting does not fit them.
         VsfdatError: The model is unknown or unusable.
     """
-    codec = find_codec(settings.codec)
+    codec = find_codec(settings.codec, settings.encoder)
     _check_settings(settings)
     options = codec.build_options(settings.crf, settings.preset)
     _check_output(path, output, codec, overwrite=settings.overwrite)
+    options = codec.settle_options(options)
     began = time.monotonic()
     with _one_sentence():
         with cannot_be(path, "read"):
@@ -91,8 +93,9 @@ def upscale_file(path: Path, output: Path, settings: Settings) -> Outcome:
             landing(output) as partial,
             Writer(partial, clip, source, picture, codec, options) as writer,
         ):
-            _write_all(clip, writer, _least_ahead(settings), output.name)
-    return Outcome(output, writer.frames, len(source.pts), clip.width, clip.height, time.monotonic() - began)
+            pace = write_all(clip, writer, _least_ahead(settings), output.name)
+    seconds, remark = time.monotonic() - began, _remark(pace, codec, options)
+    return Outcome(output, writer.frames, len(source.pts), clip.width, clip.height, seconds, remark)
 
 
 def _upscale(source: Source, codec: Codec, settings: Settings) -> tuple[vs.VideoNode, Picture]:
@@ -111,38 +114,16 @@ def _least_ahead(settings: Settings) -> int:
     return 1 + plugin.count_slots(**asked)
 
 
-def _frames(clip: vs.VideoNode, least: int, stop: threading.Event) -> Generator[vs.VideoFrame]:
-    """Yield a clip's frames in order until asked to stop, the last of them those that were under way by then.
-
-    Those under way are waited for even after an error: a core that ends under them crashes. Where frames are slow they
-    are the `least`, and where they are quick as many as two seconds bring, up to VapourSynth's threads: a user who
-    stops waits no longer, and all threads have work.
-    """
-    numbers = iter(range(clip.num_frames))
-    waiting = deque(clip.get_frame_async(n) for n in itertools.islice(numbers, least))
-    began, done = time.monotonic(), 0
-    try:
-        while waiting:
-            with waiting.popleft().result() as frame:
-                done += 1
-                quick = int(_SECONDS_AHEAD * done / max(time.monotonic() - began, 1e-9))
-                room = 0 if stop.is_set() else max(least, min(quick, vs.core.num_threads)) - len(waiting)
-                waiting.extend(clip.get_frame_async(n) for n in itertools.islice(numbers, max(room, 0)))
-                yield frame
-    finally:
-        wait(waiting)
-
-
-def _write_all(clip: vs.VideoNode, writer: Writer, least: int, title: str) -> None:
-    with (
-        stop_on_interrupt() as stop,
-        show_progress(clip.num_frames, title) as advance,
-        contextlib.closing(_frames(clip, least, stop)) as frames,
-    ):
-        for frame in frames:
-            writer.write(frame)
-            advance()
-    writer.finish(is_whole=writer.frames == clip.num_frames)
+def _remark(pace: Pace, codec: Codec, options: Options) -> str | None:
+    """Say that the encoder was what took the time, and what would be faster."""
+    if pace.waited_seconds < max(1, _WORTH_TELLING * pace.seconds):
+        return None
+    preset, ways = options.get("preset"), codec.faster_ways(options)
+    return (
+        f"the network waited for the encoder {pace.waited_seconds / pace.seconds:.0%} of the time: "
+        f"{codec.encoder.name}{f' at preset {preset}' if preset else ''} encodes {pace.encoder:.1f} frames a second, "
+        f"the network makes {pace.clip:.1f}{f'; faster: {ways}' if ways else ''}"
+    )
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import vapoursynth as vs
 from vsfdat.color import NO_MATRIX, guess_matrix
 
 from .codecs import Codec
+from .mastering import Mastering, read_mastering, tell_what_is_dynamic
 
 _log = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ class Picture:
     is_full_range: bool
     chroma_location: int
     sample_aspect: Fraction
+    mastering: Mastering | None = None
 
 
 def describe(clip: vs.VideoNode) -> Picture:
@@ -36,6 +38,7 @@ def describe(clip: vs.VideoNode) -> Picture:
         props = dict(frame.props)
     if "_Alpha" in props:
         _log.warning("The file's transparency is left out.")
+    tell_what_is_dynamic(props)
     matrix = int(props.get("_Matrix", _UNSPECIFIED))
     if clip.format.color_family != vs.YUV:
         matrix = int(vs.MATRIX_BT709)
@@ -52,6 +55,7 @@ def describe(clip: vs.VideoNode) -> Picture:
         is_full_range=clip.format.color_family != vs.RGB and props.get("_Range", vs.RANGE_LIMITED) == vs.RANGE_FULL,
         chroma_location=int(props.get("_ChromaLocation", vs.CHROMA_LEFT)),
         sample_aspect=Fraction(int(props.get("_SARNum", 1)) or 1, int(props.get("_SARDen", 1)) or 1),
+        mastering=read_mastering(props),
     )
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,13 +16,13 @@ from vsfdat.errors import EncodeError
 
 from .codecs import Codec
 from .extras import require
+from .formats import CONTAINERS
 from .picture import Picture
 from .source import Source
-from .streams import CopiedStreams
+from .streams import CopiedStreams, Plan
 
 # Apple's players want HEVC under this name; nobody minds.
 _MP4_TAGS = {"hevc": "hvc1"}
-_CONTAINERS = {".mkv": "matroska", ".mp4": "mp4", ".mov": "mov", ".webm": "webm"}
 
 
 def check_fit(codec: Codec, output: Path) -> None:
@@ -30,7 +31,7 @@ def check_fit(codec: Codec, output: Path) -> None:
     Raises:
         EncodeError: Its ending says so.
     """
-    container = _CONTAINERS.get(output.suffix.lower())
+    container = CONTAINERS.get(output.suffix.lower())
     if container is None:
         raise EncodeError(f"output must end in .mkv, .mp4, .mov or .webm, passed {output.name!r}")
     with require("av").open(io.BytesIO(), "w", format=container) as nothing:
@@ -45,6 +46,7 @@ class Writer:
         path: Its ending chooses the container.
         clip: What `to_encoder` gave.
         source: The frames' times, and the streams to copy.
+        plan: What becomes of these.
         picture: How the frames are to be read.
         codec: Encodes them.
         options: As `Codec.build_options` gives them.
@@ -54,9 +56,10 @@ class Writer:
     """
 
     def __init__(
-        self, path: Path, clip: vs.VideoNode, source: Source, picture: Picture, codec: Codec, options: dict[str, str]
-    ) -> None:
-        self._time_base = source.time_base
+        self, path: Path, clip: vs.VideoNode, source: Source, plan: Plan, picture: Picture, codec: Codec,
+        options: dict[str, str],
+    ) -> None:  # fmt: skip
+        self._time_base, self._origin = source.time_base, source.origin
         starts = [pts - source.origin for pts in source.pts]
         ends = [*starts[1:], source.end - source.origin]
         self._spans = list(zip(starts, ends, strict=True))
@@ -65,7 +68,7 @@ class Writer:
         with contextlib.ExitStack() as stack, _worded(clip, codec, options):
             self._output = stack.enter_context(contextlib.closing(_create(path)))
             self._stream = _add_video(self._output, clip, source, picture, codec, options)
-            self._copied = stack.enter_context(contextlib.closing(CopiedStreams(source, self._output)))
+            self._copied = stack.enter_context(contextlib.closing(CopiedStreams(source, plan, self._output)))
             self._output.start_encoding()
             self._stack = stack.pop_all()
 
@@ -86,6 +89,7 @@ class Writer:
         for index, plane in enumerate(picture.planes):
             _copy_plane(np.asarray(frame[index]), plane)
         picture.pts, picture.time_base, picture.duration = start, self._time_base, end - start
+        picture = self._copied.caption(picture, start + self._origin, end + self._origin)
         self._mux(self._stream.encode(picture))
         self.frames += 1
         self._copied.advance(end * self._time_base)
@@ -97,8 +101,8 @@ class Writer:
             is_whole: Every frame came, so what plays on after the last one is copied too.
         """
         self._mux(self._stream.encode())
-        if is_whole:
-            self._copied.finish()
+        end = self._spans[self.frames - 1][1] * self._time_base if self.frames else Fraction(0)
+        self._copied.finish(end, is_whole=is_whole)
 
     def _mux(self, packets: Iterable[Any]) -> None:
         for packet in packets:
@@ -108,7 +112,7 @@ class Writer:
 
 
 def _create(path: Path) -> Any:
-    container = _CONTAINERS[path.suffix.lower()]
+    container = CONTAINERS[path.suffix.lower()]
     options = {"movflags": "+faststart"} if container in ("mp4", "mov") else {}
     return require("av").open(str(path), "w", format=container, options=options)
 

@@ -32,6 +32,8 @@ def upscale(
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto",
     num_streams: int | None = None,
     engine: Literal["exact", "reference"] = "exact",
+    no_audio: bool = False,
+    no_subtitles: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Upscale a video; sound, subtitles, colours and times are carried over.
@@ -72,6 +74,10 @@ def upscale(
         Frames at a time on each device.
     engine
         exact gives the whole frame's picture fast and in little memory; reference runs the plain network.
+    no_audio
+        Leave sound out.
+    no_subtitles
+        Leave subtitles out.
     overwrite
         Replace an existing output.
     """
@@ -83,6 +89,7 @@ def upscale(
         Settings(
             codec=codec, encoder=encoder, crf=crf, preset=preset, scale_to_height=scale_to_height,
             start=_seconds(start, "start"), end=_seconds(end, "end"), overwrite=overwrite,
+            audio=not no_audio, subtitles=not no_subtitles,
             upscale={
                 "model": model, "device": device.split(",") if "," in device else device, "precision": precision,
                 "tile": tile, "overlap": overlap, "num_streams": num_streams, "engine": engine,

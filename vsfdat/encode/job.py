@@ -15,10 +15,12 @@ from vsfdat.models.catalog import find_model
 from .codecs import Codec, CodecName, find_codec
 from .container import cannot_be
 from .encoders import EncoderKind, Options
+from .formats import CONTAINERS
 from .landing import landing
 from .picture import Picture, describe, settle_matrix, to_encoder
 from .pump import Pace, write_all
 from .source import Source, cut, open_source
+from .streams import plan_streams
 from .writer import Writer, check_fit
 
 # Of a second or more, and of the whole time, that the network may wait for the encoder before anyone is told.
@@ -29,7 +31,8 @@ _WORTH_TELLING = 0.1
 class Settings:
     """What a user may ask for; `upscale` holds the keyword arguments of `vsfdat.upscale`.
 
-    `start` and `end` are in seconds, `scale_to_height` in pixels; `crf` and `preset` are the encoder's own.
+    `start` and `end` are in seconds, `scale_to_height` in pixels; `crf` and `preset` are the encoder's own. `audio` and
+    `subtitles` are kept unless they are False.
     """
 
     codec: CodecName = "h264"
@@ -39,6 +42,8 @@ class Settings:
     scale_to_height: int | None = None
     start: float | None = None
     end: float | None = None
+    audio: bool = True
+    subtitles: bool = True
     overwrite: bool = False
     upscale: dict[str, Any] = field(default_factory=dict)
 
@@ -86,12 +91,14 @@ def upscale_file(path: Path, output: Path, settings: Settings) -> Outcome:
     began = time.monotonic()
     with _one_sentence():
         with cannot_be(path, "read"):
+            kept = {"audio": settings.audio, "subtitles": settings.subtitles}
+            plan = plan_streams(path, CONTAINERS[output.suffix.lower()], codec.encoder.name, **kept)
             source = cut(open_source(path), settings.start, settings.end)
         clip, picture = _upscale(source, codec, settings)
         with (
             cannot_be(output, "written"),
             landing(output) as partial,
-            Writer(partial, clip, source, picture, codec, options) as writer,
+            Writer(partial, clip, source, plan, picture, codec, options) as writer,
         ):
             pace = write_all(clip, writer, _least_ahead(settings), output.name)
     seconds, remark = time.monotonic() - began, _remark(pace, codec, options)

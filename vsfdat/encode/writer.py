@@ -4,6 +4,7 @@ import bisect
 import contextlib
 import io
 from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,12 +18,11 @@ from vsfdat.errors import EncodeError
 from .codecs import Codec
 from .encoders import Options, planar_format
 from .extras import require
+from .formats import CONTAINERS
 from .mastering import into_stream
 from .picture import Picture
 from .source import Source
-from .streams import CopiedStreams
-
-_CONTAINERS = {".mkv": "matroska", ".mp4": "mp4", ".mov": "mov", ".webm": "webm"}
+from .streams import CopiedStreams, Plan
 
 
 def check_fit(codec: Codec, output: Path) -> None:
@@ -31,7 +31,7 @@ def check_fit(codec: Codec, output: Path) -> None:
     Raises:
         EncodeError: Its ending says so.
     """
-    container = _CONTAINERS.get(output.suffix.lower())
+    container = CONTAINERS.get(output.suffix.lower())
     if container is None:
         raise EncodeError(f"output must end in .mkv, .mp4, .mov or .webm, passed {output.name!r}")
     with require("av").open(io.BytesIO(), "w", format=container) as nothing:
@@ -46,6 +46,7 @@ class Writer:
         path: Its ending chooses the container.
         clip: What `to_encoder` gave.
         source: The frames' times, and the streams to copy.
+        plan: What becomes of these.
         picture: How the frames are to be read.
         codec: Encodes them.
         options: As `Codec.build_options` gives them.
@@ -55,9 +56,10 @@ class Writer:
     """
 
     def __init__(
-        self, path: Path, clip: vs.VideoNode, source: Source, picture: Picture, codec: Codec, options: Options
-    ) -> None:
-        self._time_base = source.time_base
+        self, path: Path, clip: vs.VideoNode, source: Source, plan: Plan, picture: Picture, codec: Codec,
+        options: Options,
+    ) -> None:  # fmt: skip
+        self._time_base, self._origin = source.time_base, source.origin
         self._starts = [pts - source.origin for pts in source.pts]
         self._ends = [*self._starts[1:], source.end - source.origin]
         self._planes = planar_format(clip.format)
@@ -67,7 +69,7 @@ class Writer:
             self._output = stack.enter_context(contextlib.closing(_create(path)))
             self._stream = _add_video(self._output, clip, source, picture, codec)
             _open(self._stream.codec_context, codec, codec.encoder.with_mastering(options, picture.mastering))
-            self._copied = stack.enter_context(contextlib.closing(CopiedStreams(source, self._output)))
+            self._copied = stack.enter_context(contextlib.closing(CopiedStreams(source, plan, self._output)))
             self._output.start_encoding()
             self._stack = stack.pop_all()
 
@@ -93,8 +95,10 @@ class Writer:
 
     def write(self, picture: Any) -> None:
         """Encode what `prepare` gave, then copy what else plays until its end."""
+        start, end = self._starts[self.frames], self._ends[self.frames]
+        picture = self._copied.caption(picture, start + self._origin, end + self._origin)
         self._mux(self._stream.encode(picture))
-        self._copied.advance(self._ends[self.frames] * self._time_base)
+        self._copied.advance(end * self._time_base)
         self.frames += 1
 
     def finish(self, *, is_whole: bool) -> None:
@@ -104,8 +108,8 @@ class Writer:
             is_whole: Every frame came, so what plays on after the last one is copied too.
         """
         self._mux(self._stream.encode())
-        if is_whole:
-            self._copied.finish()
+        end = self._ends[self.frames - 1] * self._time_base if self.frames else Fraction(0)
+        self._copied.finish(end, is_whole=is_whole)
 
     def _mux(self, packets: Iterable[Any]) -> None:
         for packet in packets:
@@ -122,7 +126,7 @@ class Writer:
 
 
 def _create(path: Path) -> Any:
-    container = _CONTAINERS[path.suffix.lower()]
+    container = CONTAINERS[path.suffix.lower()]
     options = {"movflags": "+faststart"} if container in ("mp4", "mov") else {}
     return require("av").open(str(path), "w", format=container, options=options)
 

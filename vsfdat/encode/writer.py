@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vsfdat.errors import EncodeError
 
 from .codecs import Codec
+from .container import ffmpeg_path
 from .extras import require
 from .picture import Picture
 from .source import Source
@@ -110,7 +111,7 @@ class Writer:
 def _create(path: Path) -> Any:
     container = _CONTAINERS[path.suffix.lower()]
     options = {"movflags": "+faststart"} if container in ("mp4", "mov") else {}
-    return require("av").open(str(path), "w", format=container, options=options)
+    return require("av").open(ffmpeg_path(path), "w", format=container, options=options)
 
 
 def _add_video(

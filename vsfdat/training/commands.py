@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from vsfdat import console
 from vsfdat.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from .compare import Harm
     from .evaluate import Prepare
     from .interpolate import Upscaler
-
-_INTERRUPTED = 130  # what shells give a process that Ctrl-C ended
 
 
 class Commands:
@@ -77,9 +76,9 @@ class Commands:
         try:
             score = train(session)
         except KeyboardInterrupt:
-            sys.stderr.write(f"stopped; go on with the same command and --resume, {out} is usable as it is\n")
-            sys.exit(_INTERRUPTED)
-        sys.stdout.write(f"{out}: {score or 'trained'}\n")
+            console.say(f"stopped; go on with the same command and --resume, {out} is usable as it is")
+            sys.exit(console.INTERRUPTED)
+        console.show(f"{out}: {score or 'trained'}")
 
     def evaluate(
         self,
@@ -213,7 +212,7 @@ def _check_installed() -> None:
     """
     missing = [name for name in ("PIL", "av") if importlib.util.find_spec(name) is None]
     if missing:
-        raise TrainingError(f'{" and ".join(missing)} not installed; get all of it with: pip install "vsfdat[train]"')
+        raise TrainingError(console.missing(*missing, install='"vsfdat[train]"'))
 
 
 def _check_output(out: Path, ending: str = "") -> None:
@@ -236,8 +235,7 @@ def _compressor(codec: str, strength: float) -> "Harm":
 
 def _print_lines(lines: Iterable[str]) -> None:
     for line in lines:
-        sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
+        console.show(line)
 
 
 def _print_compressed(upscalers: Mapping[str, "Upscaler"], scale: int, clips: Path) -> None:
@@ -246,7 +244,7 @@ def _print_compressed(upscalers: Mapping[str, "Upscaler"], scale: int, clips: Pa
 
     lpips = load_lpips()
     if lpips is None:
-        sys.stderr.write(f"vsfdat: for LPIPS as well: {INSTALL}\n")
+        console.say(f"vsfdat: for LPIPS as well: {INSTALL}")
     _print_lines(compressed_table(upscalers, clips, scale, lpips))
 
 

@@ -10,13 +10,14 @@ import vsfdat
 ROOT = Path(vsfdat.__file__).parent
 MAY_IMPORT = {
     "arch": set(), "ops": set(), "frames": set(), "pipeline": set(), "errors": set(), "notices": set(),
+    "console": set(), "interrupt": {"console"},
     "models": {"arch", "errors"},
     "engine": {"arch", "ops", "errors", "notices"},
-    "encode": {"plugin", "color", "models", "errors", "notices"},
-    "quality": {"arch", "models", "engine", "errors", "notices"},
-    "training": {"arch", "models", "quality", "errors", "notices"},
+    "encode": {"plugin", "color", "models", "errors", "notices", "console", "interrupt"},
+    "quality": {"arch", "models", "engine", "errors", "notices", "console"},
+    "training": {"arch", "models", "quality", "errors", "notices", "console"},
 }  # fmt: skip
-NOT_FOR_PLUGIN = {"cli", "encode", "quality", "training"}
+NOT_FOR_PLUGIN = {"cli", "console", "interrupt", "encode", "quality", "training"}
 HOMES = {"vapoursynth": {"plugin", "color", "encode"}, "vsutil": {"plugin", "color", "encode"}}
 OPTIONAL = {"av", "rich", "cyclopts", "bestsource", "openvino", "onnx", "onnxruntime", "matplotlib"}
 FILES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))

@@ -3,6 +3,7 @@
 Everything heavy is imported inside the functions, so that help and mistakes answer at once.
 """
 
+import contextlib
 import logging
 import math
 import sys
@@ -10,7 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from vsfdat import console
+from vsfdat.interrupt import NOTHING_WRITTEN, end_on_interrupt
 from vsfdat.models import DEFAULT_MODEL
+
+_log = logging.getLogger(__name__)
 
 
 def upscale(
@@ -35,6 +40,7 @@ def upscale(
     no_audio: bool = False,
     no_subtitles: bool = False,
     overwrite: bool = False,
+    verbose: bool = False,
 ) -> None:
     """Upscale a video; sound, subtitles, colours and times are carried over.
 
@@ -80,7 +86,10 @@ def upscale(
         Leave subtitles out.
     overwrite
         Replace an existing output.
+    verbose
+        Say what is chosen and why, and of an error where it came from.
     """
+    _listen(verbose)
     from vsfdat.encode import Settings, upscale_file
 
     outcome = upscale_file(
@@ -97,16 +106,12 @@ def upscale(
         ),
     )  # fmt: skip
     size, speed = f"{outcome.width}x{outcome.height}", outcome.frames / outcome.seconds
-    sys.stderr.write(
-        f"{outcome.output}: {outcome.frames} frames, {size}, in {outcome.seconds:.1f} s ({speed:.2f} fps)\n"
-    )
+    console.say(f"{outcome.output}: {outcome.frames} frames, {size}, in {outcome.seconds:.1f} s ({speed:.2f} fps)")
     if outcome.remark:
-        sys.stderr.write(f"{outcome.remark}\n")
+        console.say(outcome.remark)
     if not outcome.is_whole:
-        sys.stderr.write(
-            f"stopped after {outcome.frames} of {outcome.total} frames; the file is playable up to there\n"
-        )
-        sys.exit(_INTERRUPTED)
+        console.say(f"stopped after {outcome.frames} of {outcome.total} frames; the file is playable up to there")
+        sys.exit(console.INTERRUPTED)
 
 
 def models() -> None:
@@ -116,33 +121,65 @@ def models() -> None:
     listed = list_models()
     width = max(len(info.name) for info in listed)
     for info in listed:
-        sys.stdout.write(f"{info.name:{width}}  {info.scale}x  {info.license}  {info.description}\n")
+        console.show(f"{info.name:{width}}  {info.scale}x  {info.license}  {info.description}")
 
 
-def info(file: Path, /) -> None:
+def info(file: Path, /, *, verbose: bool = False) -> None:
     """Say what a video file or a model file is.
 
     Parameters
     ----------
     file
         A video, or a .safetensors, .pth, .pt or .ckpt checkpoint, or a model's name.
+    verbose
+        Say of an error where it came from.
     """
+    _listen(verbose)
     facts = _describe(file)
     width = max(len(label) for label, _ in facts)
-    sys.stdout.writelines(f"{label:{width}}  {value}\n" for label, value in facts)
+    for label, value in facts:
+        console.show(f"{label:{width}}  {value}")
 
 
 _COMMANDS: tuple[Callable[..., None], ...] = (models, info)
-_INTERRUPTED = 130  # what shells give a process that Ctrl-C ended
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command and end the process: 0, 1 after an error of one line, 130 after Ctrl-C."""
-    logging.basicConfig(format="vsfdat: %(message)s", level=logging.WARNING)
+    """Run the command: status 0, 1 after an error of one line, 130 after Ctrl-C.
+
+    Args:
+        arguments: None for those of a process that is the command, and that ends with it.
+    """
+    is_process = arguments is None
+    if is_process:
+        console.prepare()
+    with end_on_interrupt() if is_process else contextlib.nullcontext():
+        try:
+            _run(arguments)
+        except KeyboardInterrupt:
+            console.say(NOTHING_WRITTEN)
+            sys.exit(console.INTERRUPTED)
+
+
+def _run(arguments: Sequence[str] | None) -> None:
+    logging.basicConfig(format="vsfdat: %(message)s", level=logging.WARNING, handlers=[console.Lines()])
     try:
         import cyclopts
     except ImportError:
-        _fail('cyclopts is not installed, it comes with: pip install "vsfdat[cli]"')
+        _fail(console.missing("cyclopts"))
+    from vsfdat.errors import VsfdatError
+
+    try:
+        _app()(arguments, print_error=False, exit_on_error=False)
+        console.finish()
+    except (VsfdatError, ValueError, cyclopts.CycloptsError) as error:
+        _log.debug("where the error came from:", exc_info=True)
+        _fail(str(error))
+
+
+def _app() -> Any:
+    import cyclopts
+
     from vsfdat.bench.command import bench
     from vsfdat.quality.commands import compare, evaluate
     from vsfdat.training.commands import pack, train
@@ -151,6 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name="vsfdat",
         default_parameter=cyclopts.Parameter(negative=()),  # no --no-overwrite, no --empty-tile
         result_action="return_value",
+        suppress_keyboard_interrupt=False,
     )
     app.default(upscale)
     for command in _COMMANDS:
@@ -160,19 +198,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     app.command(evaluate, name="eval")
     app.command(compare)
     app.command(pack)
-    _run(app, arguments)
+    return app
 
 
-def _run(app: Any, arguments: Sequence[str] | None) -> None:
-    from vsfdat.errors import VsfdatError
-
-    try:
-        app(arguments)
-    except (VsfdatError, ValueError) as error:
-        _fail(str(error))
-    except KeyboardInterrupt:
-        sys.stderr.write("vsfdat: stopped, nothing was written\n")
-        sys.exit(_INTERRUPTED)
+def _listen(verbose: bool) -> None:
+    logging.getLogger("vsfdat").setLevel(logging.DEBUG if verbose else logging.NOTSET)
 
 
 def _describe(file: Path) -> list[tuple[str, str]]:
@@ -188,8 +218,8 @@ def _describe(file: Path) -> list[tuple[str, str]]:
 
 
 def _fail(message: str) -> None:
-    sys.stderr.write(f"vsfdat: {message}\n")
-    sys.exit(1)
+    console.say(f"vsfdat: {message}")
+    sys.exit(console.FAILED)
 
 
 def _seconds(time: str | None, option: str) -> float | None:

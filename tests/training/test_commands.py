@@ -26,7 +26,7 @@ def test_missing_packages_are_named(data, tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "av" else find(name))
     with pytest.raises(TrainingError) as caught:
         train(data=data, config="fdat-tiny-2x", out=tmp_path / "model.safetensors")
-    assert str(caught.value) == 'av not installed; get all of it with: pip install "vsfdat[train]"'
+    assert str(caught.value) == 'av is not installed, it comes with: pip install "vsfdat[train]"'
 
 
 @pytest.mark.parametrize("command", ["train", "pack"])

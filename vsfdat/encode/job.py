@@ -10,13 +10,14 @@ from typing import Any
 import vapoursynth as vs
 
 from vsfdat.errors import EncodeError
+from vsfdat.interrupt import end_in_long_calls, stop_on_interrupt
 from vsfdat.models.catalog import find_model
 
 from .codecs import Codec, CodecName, find_codec
 from .container import cannot_be
 from .encoders import EncoderKind, Options
 from .formats import CONTAINERS
-from .landing import landing
+from .landing import check_output, follow, landing, name_partial
 from .picture import Picture, describe, settle_matrix, to_encoder
 from .pump import Pace, write_all
 from .source import Source, cut, open_source
@@ -25,6 +26,8 @@ from .writer import Writer, check_fit
 
 # Of a second or more, and of the whole time, that the network may wait for the encoder before anyone is told.
 _WORTH_TELLING = 0.1
+
+_TRACEBACK = "Traceback (most recent call last):\n"
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ class Outcome:
 def upscale_file(path: Path, output: Path, settings: Settings) -> Outcome:
     """Upscale a video file into another; sound, subtitles, times and colours are carried over.
 
-    Ctrl-C ends after the frames under way, which are few, and leaves a playable file of what is done.
+    Ctrl-C ends after the frames under way, which are few, and leaves a playable file of what is done; before the first
+    frame it is a KeyboardInterrupt as ever. SIGTERM and SIGHUP do the same.
 
     Args:
         path: Whatever BestSource decodes.
@@ -86,21 +90,25 @@ def upscale_file(path: Path, output: Path, settings: Settings) -> Outcome:
     codec = find_codec(settings.codec, settings.encoder)
     _check_settings(settings)
     options = codec.build_options(settings.crf, settings.preset)
-    _check_output(path, output, codec, overwrite=settings.overwrite)
+    check_fit(codec, output)
+    check_output(path, output, overwrite=settings.overwrite)
     options = codec.settle_options(options)
     began = time.monotonic()
     with _one_sentence():
-        with cannot_be(path, "read"):
+        with cannot_be(path, "read"), end_in_long_calls():
             kept = {"audio": settings.audio, "subtitles": settings.subtitles}
             plan = plan_streams(path, CONTAINERS[output.suffix.lower()], codec.encoder.name, **kept)
             source = cut(open_source(path), settings.start, settings.end)
         clip, picture = _upscale(source, codec, settings)
+        target = follow(output)
+        partial = name_partial(target)
         with (
             cannot_be(output, "written"),
-            landing(output) as partial,
+            stop_on_interrupt(partial) as stop,
+            landing(partial, target, overwrite=settings.overwrite),
             Writer(partial, clip, source, plan, picture, codec, options) as writer,
         ):
-            pace = write_all(clip, writer, _least_ahead(settings), output.name)
+            pace = write_all(clip, writer, _least_ahead(settings), output.name, stop)
     seconds, remark = time.monotonic() - began, _remark(pace, codec, options)
     return Outcome(output, writer.frames, len(source.pts), clip.width, clip.height, seconds, remark)
 
@@ -139,7 +147,17 @@ def _one_sentence() -> Iterator[None]:
     try:
         yield
     except vs.Error as error:
-        raise EncodeError(str(error).removeprefix("vsfdat.upscale: ")) from error
+        raise EncodeError(_last_words(str(error)).removeprefix("vsfdat.upscale: ")) from error
+
+
+def _last_words(text: str) -> str:
+    """Find the message in what VapourSynth says of an error in a filter written in Python, which is its traceback."""
+    _, _, trace = text.rpartition(_TRACEBACK)
+    if trace == text:
+        return text
+    # The frames of the stack are indented; the type and the message follow them, and the message may have more lines.
+    last = next((line for line in trace.splitlines() if line.strip() and not line.startswith(" ")), text)
+    return last.partition(": ")[2] or last
 
 
 def _check_settings(settings: Settings) -> None:
@@ -148,13 +166,3 @@ def _check_settings(settings: Settings) -> None:
         raise EncodeError(f"scale_to_height must be at least 2, passed {height}")
     if isinstance(model, str | Path):
         find_model(model)
-
-
-def _check_output(path: Path, output: Path, codec: Codec, *, overwrite: bool) -> None:
-    check_fit(codec, output)
-    if output.exists() and path.exists() and output.samefile(path):
-        raise EncodeError(f"output is the input: {output}")
-    if output.exists() and not overwrite:
-        raise EncodeError(f"output exists: {output} (pass --overwrite to replace it)")
-    if not output.absolute().parent.is_dir():
-        raise EncodeError(f"output folder not found: {output.absolute().parent}")

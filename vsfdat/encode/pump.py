@@ -12,7 +12,6 @@ from typing import Any
 
 import vapoursynth as vs
 
-from .interrupt import stop_on_interrupt
 from .progress import show_progress
 from .writer import Writer
 
@@ -75,7 +74,7 @@ class Busy:
         self.end()
 
 
-def write_all(clip: vs.VideoNode, writer: Writer, least: int, title: str) -> Pace:
+def write_all(clip: vs.VideoNode, writer: Writer, least: int, title: str, stop: threading.Event) -> Pace:
     """Write a clip until its end or until Ctrl-C, which still writes the frames under way.
 
     Args:
@@ -83,11 +82,16 @@ def write_all(clip: vs.VideoNode, writer: Writer, least: int, title: str) -> Pac
         writer: Prepares frames here and writes them in the encoder's thread.
         least: Frames that must be under way for no device to wait.
         title: Left of the progress bar.
+        stop: Set when the user wants it to end.
+
+    Raises:
+        KeyboardInterrupt: It was set before there was a frame, so that there is nothing to keep.
     """
+    if stop.is_set():
+        raise KeyboardInterrupt
     upscaling, encoding = Busy(), Busy()
     with (
-        stop_on_interrupt() as stop,
-        show_progress(clip.num_frames, title) as advance,
+        show_progress(clip.num_frames, title, stop) as advance,
         contextlib.closing(ask(clip, least, stop, upscaling)) as frames,
     ):
 

@@ -5,6 +5,7 @@ import contextlib
 import functools
 import itertools
 import logging
+import os
 import statistics
 import tempfile
 from collections.abc import Sequence
@@ -14,10 +15,11 @@ from pathlib import Path
 
 import vapoursynth as vs
 
+from vsfdat.console import missing
 from vsfdat.errors import EncodeError
 
 from .container import clock_jumps_back, open_container, reason, video_stream
-from .extras import missing, require
+from .extras import require
 
 _log = logging.getLogger(__name__)
 
@@ -133,7 +135,7 @@ def _decode(path: Path, index: int) -> tuple[vs.VideoNode, list[Fraction]]:
     """Open a stream with BestSource, and read from it when each frame is shown, in milliseconds; empty if unknown."""
     if not hasattr(vs.core, "bs"):
         raise EncodeError(missing("BestSource (vapoursynth-bestsource)"))
-    open_clip = functools.partial(vs.core.bs.VideoSource, str(path.resolve()), track=index, cachemode=0)
+    open_clip = functools.partial(vs.core.bs.VideoSource, os.fsencode(path.resolve()), track=index, cachemode=0)
     with tempfile.TemporaryDirectory(prefix="vsfdat-") as folder:
         timecodes = Path(folder) / "timecodes.txt"
         try:

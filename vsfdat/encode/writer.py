@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from vsfdat.errors import EncodeError
 
 from .codecs import Codec
+from .container import ffmpeg_path
 from .encoders import Options, planar_format
 from .extras import require
 from .formats import CONTAINERS
@@ -128,7 +129,7 @@ class Writer:
 def _create(path: Path) -> Any:
     container = CONTAINERS[path.suffix.lower()]
     options = {"movflags": "+faststart"} if container in ("mp4", "mov") else {}
-    return require("av").open(str(path), "w", format=container, options=options)
+    return require("av").open(ffmpeg_path(path), "w", format=container, options=options)
 
 
 def _add_video(output: Any, clip: vs.VideoNode, source: Source, picture: Picture, codec: Codec) -> Any:

@@ -1,9 +1,10 @@
 """The sub-commands `vsfdat eval` and `vsfdat compare`."""
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from vsfdat import console
 
 from .preflight import check_installed, check_output, choose_device
 
@@ -123,8 +124,7 @@ def _compressor(codec: str, strength: float) -> "Harm":
 
 def _print_lines(lines: Iterable[str]) -> None:
     for line in lines:
-        sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
+        console.show(line)
 
 
 def _print_compressed(upscalers: Mapping[str, "Upscaler"], scale: int, clips: Path) -> None:
@@ -133,5 +133,5 @@ def _print_compressed(upscalers: Mapping[str, "Upscaler"], scale: int, clips: Pa
 
     lpips = load_lpips()
     if lpips is None:
-        sys.stderr.write(f"vsfdat: for LPIPS as well: {INSTALL}\n")
+        console.say(f"vsfdat: for LPIPS as well: {INSTALL}")
     _print_lines(compressed_table(upscalers, clips, scale, lpips))

@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vsfdat import console
 from vsfdat.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def check_installed() -> None:
     """
     missing = [name for name in ("PIL", "av") if importlib.util.find_spec(name) is None]
     if missing:
-        raise TrainingError(f'{" and ".join(missing)} not installed; get all of it with: pip install "vsfdat[train]"')
+        raise TrainingError(console.missing(*missing, install='"vsfdat[train]"'))
 
 
 def check_output(out: Path, ending: str = "") -> None:

@@ -4,9 +4,8 @@ import logging
 import sys
 from pathlib import Path
 
+from vsfdat import console
 from vsfdat.quality.preflight import check_installed, check_output, choose_device
-
-_INTERRUPTED = 130  # what shells give a process that Ctrl-C ended
 
 
 def train(
@@ -55,9 +54,9 @@ def train(
     try:
         score = session.train(run)
     except KeyboardInterrupt:
-        sys.stderr.write(f"stopped; go on with the same command and --resume, {out} is usable as it is\n")
-        sys.exit(_INTERRUPTED)
-    sys.stdout.write(f"{out}: {score or 'trained'}\n")
+        console.say(f"stopped; go on with the same command and --resume, {out} is usable as it is")
+        sys.exit(console.INTERRUPTED)
+    console.show(f"{out}: {score or 'trained'}")
 
 
 def pack(data: Path, out: Path, *, megabytes: float = 50, split: bool = False) -> None:
@@ -78,4 +77,5 @@ def pack(data: Path, out: Path, *, megabytes: float = 50, split: bool = False) -
 
     check_output(out)
     counts = split_crops(data, out, megabytes) if split else {out: pack_crops(data, out, megabytes)}
-    sys.stdout.writelines(f"{file}: {count} pictures\n" for file, count in counts.items())
+    for file, count in counts.items():
+        console.show(f"{file}: {count} pictures")

@@ -82,7 +82,7 @@ def upscale(
             prepare = functools.partial(build, module, device=place, kind=engine, compile=compile)
             make = _engines(prepare, choose_precision(precision, place), Room(tile, overlap, _grid(module)))
             slots += [Slot(_worker(module, make()), place) for _ in range(_streams(place, num_streams))]
-        return _wire(clip, target, module.config.scale, Pipeline(slots))
+        return _wire(clip, target, module.config.scale, Pipeline(slots, _is_script_over()))
 
 
 def _check_clip(clip: object) -> None:
@@ -186,6 +186,28 @@ def _wire(clip: vs.VideoNode, target: vs.VideoFormat, scale: int, pipeline: _Pip
 
     _close_with_core(pipeline)
     return blank.std.FrameEval(lambda n: blank.std.ModifyFrame(source, selector), clip_src=source)  # noqa: ARG005
+
+
+def _is_script_over() -> Callable[[], bool]:
+    """Make what tells whether this script is being closed, from any thread.
+
+    VapourSynth waits for all frames that were asked for before it calls what is registered on destroy, and refuses to
+    register more in the meantime.
+    """
+    environment = vs.get_current_environment()
+
+    def nothing() -> None: ...
+
+    def is_over() -> bool:
+        try:
+            with environment.use():
+                vs.register_on_destroy(nothing)
+                vs.unregister_on_destroy(nothing)
+        except (ValueError, RuntimeError):  # being destroyed, or destroyed already
+            return True
+        return False
+
+    return is_over
 
 
 def _close_with_core(pipeline: _Pipeline) -> None:

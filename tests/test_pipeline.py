@@ -298,7 +298,7 @@ def test_a_script_that_is_over_refuses_what_waits_when_the_running_frame_ends() 
         release.set()
         assert running.result(20) == 0
         for future in waiting:
-            with pytest.raises(RuntimeError, match="^the clip was freed before this frame's turn$"):
+            with pytest.raises(RuntimeError, match=r"^the clip was freed before this frame's turn$"):
                 future.result(20)
     assert done == [0]
     line.close()

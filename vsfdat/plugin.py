@@ -82,7 +82,7 @@ def upscale(
             prepare = functools.partial(build, module, device=place, kind=engine, compile=compile)
             make = _engines(prepare, choose_precision(precision, place), Room(tile, overlap, _grid(module)))
             slots += [Slot(_worker(module, make()), place) for _ in range(_streams(place, num_streams))]
-        return _wire(clip, target, module.config.scale, Pipeline(slots))
+        return _wire(clip, target, module.config.scale, Pipeline(slots, _is_script_over()))
 
 
 def _check_clip(clip: object) -> None:
@@ -173,19 +173,74 @@ def _wire(clip: vs.VideoNode, target: vs.VideoFormat, scale: int, pipeline: _Pip
 
     A ModifyFrame calls back for one frame at a time, so each frame gets its own; FrameEval lets them run side by side.
     """
-    source = color.to_network(clip, target)
+    source = color.to_network(clip.std.ModifyFrame(clip, _sort_out(clip)), target)
     blank = source.std.BlankClip(clip.width * scale, clip.height * scale, target.id, keep=True)
+    resize_alpha = _alpha_resizer(blank)
+
+    def maker(n: int, f: vs.VideoFrame) -> vs.VideoNode:  # noqa: ARG001 (FrameEval's parameters)
+        alpha = resize_alpha(f)
+
+        def selector(n: int, f: Any, source: vs.VideoFrame = f) -> vs.VideoFrame:
+            with _as_vs_error(f"frame {n}: "):
+                frame = vs.core.create_video_frame(blank.format, blank.width, blank.height)
+                planes = frames.planes(frame)
+                pipeline(frames.planes(source), color.levels(source), planes[0].dtype).into(planes)
+                color.describe_output(frame, source.props, f[1] if alpha else None)
+                return frame
+
+        return blank.std.ModifyFrame([blank, alpha] if alpha else blank, selector)
+
+    _close_with_core(pipeline)
+    return blank.std.FrameEval(maker, prop_src=source)
+
+
+def _sort_out(clip: vs.VideoNode) -> Callable[[int, vs.VideoFrame], vs.VideoFrame]:
+    sort_out = color.sort_out(clip)
 
     def selector(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
         with _as_vs_error(f"frame {n}: "):
-            frame = vs.core.create_video_frame(blank.format, blank.width, blank.height)
-            planes = frames.planes(frame)
-            pipeline(frames.planes(f), color.levels(f), planes[0].dtype).into(planes)
-            color.describe_output(frame, f.props)
-            return frame
+            return sort_out(f)
 
-    _close_with_core(pipeline)
-    return blank.std.FrameEval(lambda n: blank.std.ModifyFrame(source, selector), clip_src=source)  # noqa: ARG005
+    return selector
+
+
+def _alpha_resizer(blank: vs.VideoNode) -> Callable[[vs.VideoFrame], vs.VideoNode | None]:
+    """Make what gives the transparency of a frame in the size of another clip, as a clip of its length."""
+    once = Once(logging.getLogger(__name__))
+
+    def resize(frame: vs.VideoFrame) -> vs.VideoNode | None:
+        alpha = frame.props.get("_Alpha")
+        if alpha is None:
+            return None
+        resized = color.resized(alpha, blank.width, blank.height)
+        if resized is None:
+            once.warning("The clip's transparency is left out: VapourSynth cannot resize %s.", alpha.format.name)
+            return None
+        return resized.std.Loop(blank.num_frames)
+
+    return resize
+
+
+def _is_script_over() -> Callable[[], bool]:
+    """Make what tells whether this script is being closed, from any thread.
+
+    VapourSynth waits for all frames that were asked for before it calls what is registered on destroy, and refuses to
+    register more in the meantime.
+    """
+    environment = vs.get_current_environment()
+
+    def nothing() -> None: ...
+
+    def is_over() -> bool:
+        try:
+            with environment.use():
+                vs.register_on_destroy(nothing)
+                vs.unregister_on_destroy(nothing)
+        except (ValueError, RuntimeError):  # being destroyed, or destroyed already
+            return True
+        return False
+
+    return is_over
 
 
 def _close_with_core(pipeline: _Pipeline) -> None:

@@ -1,8 +1,17 @@
 """What can go wrong below the VapourSynth door; `plugin` turns each of these into a `vs.Error`."""
 
 
+def printable(text: str) -> str:
+    """Spell out what a terminal would obey or cannot show: escapes in a file's metadata, line ends, half characters."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class VsfdatError(Exception):
     """Root of the project's own errors: the message is one sentence that a user can act on."""
+
+    def __init__(self, message: str) -> None:
+        # Sentences quote names from files.
+        super().__init__(printable(message))
 
 
 class CheckpointError(VsfdatError):

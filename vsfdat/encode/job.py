@@ -18,8 +18,10 @@ from vsfdat.models.catalog import find_model
 
 from .codecs import Codec, CodecName, find_codec
 from .container import cannot_be
+from .damage import DamageCount
 from .interrupt import stop_on_interrupt
 from .landing import landing
+from .mending import Watched
 from .picture import Picture, describe, settle_matrix, to_encoder
 from .progress import show_progress
 from .source import Source, cut, open_source
@@ -86,19 +88,21 @@ def upscale_file(path: Path, output: Path, settings: Settings) -> Outcome:
         with cannot_be(path, "read"):
             source = cut(open_source(path), settings.start, settings.end)
         clip, picture = _upscale(source, codec, settings)
-        with (
-            cannot_be(output, "written"),
-            landing(output) as partial,
-            Writer(partial, clip, source, picture, codec, options) as writer,
-        ):
-            _write_all(clip, writer, _least_ahead(settings), output.name)
+        with DamageCount(source) as damage:
+            with (
+                cannot_be(output, "written"),
+                landing(output) as partial,
+                Writer(partial, clip, source, picture, codec, options) as writer,
+            ):
+                _write_all(source.mending.watch(clip), writer, _least_ahead(settings), output.name)
+            damage.tell(writer.frames)
     return Outcome(output, writer.frames, len(source.pts), clip.width, clip.height, time.monotonic() - began)
 
 
 def _upscale(source: Source, codec: Codec, settings: Settings) -> tuple[vs.VideoNode, Picture]:
     from vsfdat import plugin  # with torch, which takes seconds; a mistake in the arguments is told before that
 
-    picture = describe(source.clip)
+    picture = source.mending.retry(lambda: describe(source.clip))
     upscaled = plugin.upscale(settle_matrix(source.clip, picture), **settings.upscale)
     return to_encoder(upscaled, source.clip.format, picture, codec, settings.scale_to_height), picture
 
@@ -111,7 +115,7 @@ def _least_ahead(settings: Settings) -> int:
     return 1 + plugin.count_slots(**asked)
 
 
-def _frames(clip: vs.VideoNode, least: int, stop: threading.Event) -> Generator[vs.VideoFrame]:
+def _frames(clip: Watched, least: int, stop: threading.Event) -> Generator[vs.VideoFrame]:
     """Yield a clip's frames in order until asked to stop, the last of them those that were under way by then.
 
     Those under way are waited for even after an error: a core that ends under them crashes. Where frames are slow they
@@ -133,7 +137,7 @@ def _frames(clip: vs.VideoNode, least: int, stop: threading.Event) -> Generator[
         wait(waiting)
 
 
-def _write_all(clip: vs.VideoNode, writer: Writer, least: int, title: str) -> None:
+def _write_all(clip: Watched, writer: Writer, least: int, title: str) -> None:
     with (
         stop_on_interrupt() as stop,
         show_progress(clip.num_frames, title) as advance,

@@ -17,6 +17,8 @@ def open_container(path: Path) -> Any:
         EncodeError: No such file, or not one that holds video or sound.
     """
     av = require("av")
+    if path.is_dir():
+        raise EncodeError(f"input is a folder, name a video file in it: {path}")
     if not path.is_file():
         raise EncodeError(f"input not found: {path}")
     try:

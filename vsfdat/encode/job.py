@@ -15,6 +15,7 @@ from vsfdat.models.catalog import find_model
 
 from .codecs import Codec, CodecName, find_codec
 from .container import cannot_be
+from .damage import DamageCount
 from .encoders import EncoderKind, Options
 from .formats import CONTAINERS
 from .landing import check_output, follow, landing, name_partial
@@ -106,9 +107,11 @@ def upscale_file(path: Path, output: Path, settings: Settings) -> Outcome:
             cannot_be(output, "written"),
             stop_on_interrupt(partial) as stop,
             landing(partial, target, overwrite=settings.overwrite),
+            DamageCount(source) as damage,
             Writer(partial, clip, source, plan, picture, codec, options) as writer,
         ):
-            pace = write_all(clip, writer, _least_ahead(settings), output.name, stop)
+            pace = write_all(source.mending.watch(clip), writer, _least_ahead(settings), output.name, stop)
+            damage.tell(writer.frames)
     seconds, remark = time.monotonic() - began, _remark(pace, codec, options)
     return Outcome(output, writer.frames, len(source.pts), clip.width, clip.height, seconds, remark)
 
@@ -116,7 +119,7 @@ def upscale_file(path: Path, output: Path, settings: Settings) -> Outcome:
 def _upscale(source: Source, codec: Codec, settings: Settings) -> tuple[vs.VideoNode, Picture]:
     from vsfdat import plugin  # with torch, which takes seconds; a mistake in the arguments is told before that
 
-    picture = describe(source.clip)
+    picture = source.mending.retry(lambda: describe(source.clip))
     upscaled = plugin.upscale(settle_matrix(source.clip, picture), **settings.upscale)
     return to_encoder(upscaled, source.clip.format, picture, codec, settings.scale_to_height), picture
 

@@ -36,8 +36,6 @@ def describe(clip: vs.VideoNode) -> Picture:
     """
     with clip.get_frame(0) as frame:
         props = dict(frame.props)
-    if "_Alpha" in props:
-        _log.warning("The file's transparency is left out.")
     tell_what_is_dynamic(props)
     matrix = int(props.get("_Matrix", _UNSPECIFIED))
     if clip.format.color_family != vs.YUV:

@@ -12,6 +12,7 @@ from typing import Any
 
 import vapoursynth as vs
 
+from .mending import Watched
 from .progress import show_progress
 from .writer import Writer
 
@@ -74,7 +75,7 @@ class Busy:
         self.end()
 
 
-def write_all(clip: vs.VideoNode, writer: Writer, least: int, title: str, stop: threading.Event) -> Pace:
+def write_all(clip: Watched, writer: Writer, least: int, title: str, stop: threading.Event) -> Pace:
     """Write a clip until its end or until Ctrl-C, which still writes the frames under way.
 
     Args:
@@ -113,7 +114,7 @@ def write_all(clip: vs.VideoNode, writer: Writer, least: int, title: str, stop: 
     )
 
 
-def ask(clip: vs.VideoNode, least: int, stop: threading.Event, busy: Busy) -> Generator[vs.VideoFrame]:
+def ask(clip: Watched, least: int, stop: threading.Event, busy: Busy) -> Generator[vs.VideoFrame]:
     """Yield a clip's frames in order until asked to stop, the last of them those that were under way by then.
 
     Those under way are waited for even after an error: a core that ends under them crashes. Where frames are slow they

@@ -20,6 +20,8 @@ _NO_TEXT = ("eia_608",)
 _LOSSLESS = {"matroska": ("pcm", "flac"), "mov": ("pcm", "alac"), "mp4": ("flac", "flac")}
 # Without loss as it is, but what it says of places in the room is lost when decoded.
 _WITH_OBJECTS = ("truehd", "mlp")
+# Of a sample: the encoders cut off what is beyond.
+_MOST_BITS = 24
 # PCM for the samples that a decoder gives; 24 bits come as the upper ones of 32.
 _PCM = {"u8": "pcm_u8", "s16": "pcm_s16le", "s32": "pcm_s24le", "flt": "pcm_f32le", "dbl": "pcm_f64le"}
 
@@ -43,7 +45,10 @@ def choose(sample: Sample, container: str, origin: str) -> Choice | None:
     """
     if sample.stream.codec_context is None and not ("matroska" in origin and container == "matroska"):
         return None  # Nothing could tell whether a copy plays; Matroska alone keeps unchanged what it does not know.
-    for choice in (_repack(sample), Choice(Copied), _recode(sample, container), _rewrite(sample, container)):
+    ways = [_repack(sample), Choice(Copied), _recode(sample, container), _rewrite(sample, container)]
+    if container == "mp4" and sample.codec.startswith("pcm_"):
+        ways[1:3] = reversed(ways[1:3])  # PCM in MP4 is of 2020: many players know nothing of it, or play noise
+    for choice in ways:
         if choice and survives(choice.way, sample, container, to_the_bit=choice.is_to_the_bit):
             return choice
     return None
@@ -71,10 +76,11 @@ def _recode(sample: Sample, container: str) -> Choice | None:
     if sample.stream.type != "audio" or sound is None or sound.format is None or kinds is None:
         return None
     is_plain = sample.codec.startswith("pcm_")
-    if sample.codec in _WITH_OBJECTS or not (is_plain or (sound.codec.lossless and not sound.codec.lossy)):
+    if sample.codec in _WITH_OBJECTS or not (is_plain or sound.codec.lossless):
         return None
-    packed = sound.format.packed.name
-    encoder = kinds[0] if is_plain else kinds[1]
+    packed, encoder = sound.format.packed.name, kinds[0] if is_plain else kinds[1]
+    if packed == "s32" and not 0 < sound.bits_per_raw_sample <= _MOST_BITS:
+        return None
     encoder = _PCM.get(packed, "") if encoder == "pcm" else encoder
     taken = [form.name for form in require("av").Codec(encoder, "w").audio_formats] if encoder else []
     form = next((form for form in (packed, sound.format.planar.name) if form in taken), None)

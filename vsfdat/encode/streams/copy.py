@@ -12,7 +12,7 @@ from ..extras import require
 from ..source import Source
 from .captions import LOST, WITH_CAPTIONS, Captions, can_hold_captions
 from .chapters import cut_chapters
-from .plan import Plan
+from .plan import Attachment, Plan
 from .sample import codec_name
 from .tags import needs_keys, tags_of
 from .timecode import shift_timecode
@@ -37,7 +37,7 @@ class CopiedStreams:
         self._input = open_container(source.path)
         self._describe()
         self._carriers = self._add_streams()
-        self._covers = [self._add_cover(cover.codec) for cover in plan.covers]
+        self._covers = [self._add_cover(cover) for cover in plan.covers]
         self._captions = self._open_captions()
         self._packets = self._read_packets()
         self._next = next(self._packets, None)
@@ -124,8 +124,8 @@ class CopiedStreams:
             carrier.target.disposition = stream.disposition
         return carriers
 
-    def _add_cover(self, codec: str) -> Any:
-        target = self._output.add_mux_stream(codec)
+    def _add_cover(self, cover: Attachment) -> Any:
+        target = self._output.add_mux_stream(cover.codec, width=cover.size[0], height=cover.size[1])
         target.disposition = require("av").stream.Disposition.attached_pic
         target.time_base = Fraction(1, 1000)
         return target

@@ -79,8 +79,8 @@ def _stereo(video: Sample) -> str:
 def _first_picture(video: Sample) -> dict[str, Any]:
     """Decode the first picture for what comes with it, by FFmpeg's names."""
     try:
-        for packet in video.packets:
-            for frame in packet.decode():
+        for packet in (*video.packets, None):
+            for frame in video.stream.decode(packet):
                 return {kind.name: data for kind, data in frame.side_data.items()}
     except require("av").FFmpegError:
         pass  # damage is met again, and told, where all is read

@@ -25,12 +25,13 @@ _PICTURES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/p
 
 @dataclass(frozen=True)
 class Attachment:
-    """A file within the file, such as a font or a cover picture."""
+    """A file within the file, such as a font or a cover picture; of a picture also the codec and the size in pixels."""
 
     name: str
     mimetype: str
     data: bytes
     codec: str = ""
+    size: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def plan_streams(path: Path, container: str, encoder: str, *, audio: bool = True
     """
     with open_container(path) as source:
         video = video_stream(source, path).index
-        samples = read_samples(source)
+        samples = read_samples(source, video)
         planner = _Planner(source, container)
         for sample in samples:
             if sample.stream.index != video:
@@ -162,7 +163,7 @@ class _Planner:
         name, mimetype = _PICTURES.get(sample.codec, ("cover", ""))
         name, mimetype = stream.metadata.get("filename", name), stream.metadata.get("mimetype", mimetype)
         data = b"".join(bytes(packet) for packet in sample.packets[:1])
-        cover = Attachment(name, mimetype, data, sample.codec)
+        cover = Attachment(name, mimetype, data, sample.codec, (stream.width, stream.height))
         if self._container == "mp4" and sample.codec in _PICTURES:
             self.covers.append(cover)
         else:

@@ -34,10 +34,10 @@ class Sample:
                 yield _twin(packet)
 
 
-def read_samples(container: Any) -> list[Sample]:
-    """Read the beginning of every stream of a file that has just been opened."""
+def read_samples(container: Any, video: int) -> list[Sample]:
+    """Read the beginning of every stream of a file that has just been opened; `video` is the index of the film's."""
     samples = [Sample(stream, codec_name(stream)) for stream in container.streams]
-    awaited = {stream.index for stream in container.streams if stream.type == "audio"}
+    awaited = {video, *(stream.index for stream in container.streams if stream.type == "audio")}
     count = size = 0
     with contextlib.suppress(require("av").FFmpegError):  # damage is met again, and told, where all is read
         for packet in container.demux():

@@ -8,6 +8,8 @@ from typing import Any, override
 from ..extras import require
 from .latm import LatmReader
 
+# Of channels that a file only counts.
+_LAYOUTS = {"1 channels": "mono", "2 channels": "stereo", "6 channels": "5.1", "8 channels": "7.1"}
 # Of seconds: sound whose times are off by more has a gap, which becomes silence; by less, times were rounded.
 _GAP = 0.05
 
@@ -70,7 +72,7 @@ class Recoded(Carrier):
         self._stream = stream
         sound = stream.codec_context
         self.target = output.add_stream(encoder, rate=sound.sample_rate)
-        self.target.codec_context.layout = sound.layout.name
+        self.target.codec_context.layout = _LAYOUTS.get(sound.layout.name, sound.layout.name)
         self.target.codec_context.format = sample_format
         self._graph: Any = None
 

@@ -88,7 +88,7 @@ class Tiled(Wrapper):
         multiple: The network's `window_size` times its `unshuffle`.
     """
 
-    def __init__(self, engine: Engine, tile: Size, overlap: int = 16, multiple: int = 8) -> None:
+    def __init__(self, engine: Engine, tile: Size, overlap: int, multiple: int = 8) -> None:
         super().__init__(engine)
         self._tile = tile
         self._overlap = overlap

@@ -37,7 +37,7 @@ def library(precision: str) -> Path:
         BuildError: There is no compiler, or it failed.
     """
     compiler = _compiler()
-    command = [*compiler, *_FLAGS, _cpu_flag(), f"-DVSFDAT_{precision.upper()}", str(_SOURCES / "api.cpp")]
+    command = [*compiler, *_FLAGS, _cpu_flag(), f"-DVSFDAT_{precision.upper()}"]
     path = _cache_folder() / f"{precision}-{_key(compiler, command)}.so"
     if not path.exists():
         _compile(command, path)
@@ -73,7 +73,7 @@ def _key(compiler: list[str], command: list[str]) -> str:
     digest = hashlib.sha256()
     for source in sorted(_SOURCES.iterdir()):
         digest.update(source.name.encode() + source.read_bytes())
-    digest.update("\0".join(command[:-1]).encode())
+    digest.update("\0".join(command).encode())
     digest.update(_run([*compiler, "--version"]).encode())
     digest.update(_cpu().encode())
     return digest.hexdigest()[:16]
@@ -96,8 +96,10 @@ def _compile(command: list[str], path: Path) -> None:
     start = time.perf_counter()
     # Beside its place and then renamed: another process never sees half a library.
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        partial = Path(folder) / path.name
-        _run([*command, "-o", str(partial)])
+        partial, unit = Path(folder) / path.name, Path(folder) / "all.cpp"
+        # As one file, so that the ops share what the compiler makes of their headers.
+        unit.write_text("".join(f'#include "{source.as_posix()}"\n' for source in sorted(_SOURCES.glob("*.cpp"))))
+        _run([*command, str(unit), "-o", str(partial)])
         partial.replace(path)
     logger.info("Compiled the CPU kernels in %.0f s into %s", time.perf_counter() - start, path)
 

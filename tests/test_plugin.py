@@ -5,7 +5,6 @@ import subprocess
 import sys
 import threading
 import time
-import types
 import weakref
 from pathlib import Path
 
@@ -19,8 +18,7 @@ import vsfdat
 from tests.stand_ins import Enlarger, Gathering, picture_clip, pixels, tiny_fdat
 from vsfdat import plugin
 from vsfdat.arch import FDAT
-from vsfdat.engine import graphs
-from vsfdat.engine.tiles import Room
+from vsfdat.engine import slots
 
 core = vs.core
 TINY = tiny_fdat()
@@ -35,7 +33,7 @@ def engines(monkeypatch: pytest.MonkeyPatch):
     """Let a test say which engine stands in for the network, by precision where it matters."""
 
     def install(make) -> None:
-        monkeypatch.setattr(plugin, "build", lambda module, *, precision, **_: lambda: make(precision))
+        monkeypatch.setattr(slots, "build", lambda module, *, precision, **_: lambda: make(precision))
 
     return install
 
@@ -317,37 +315,6 @@ def test_threads_of_the_host_do_not_run_the_network(engines, threads_of_vapoursy
     assert sum(1 for _ in out.frames(prefetch=8, close=True)) == 60
     assert len(names) <= 2
     assert all("_serve" in name for name in names)
-
-
-def test_slots_are_counted_over_the_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    places = [torch.device("cuda:0"), torch.device("cuda:1"), torch.device("cpu")]
-    monkeypatch.setattr(plugin, "find_devices", lambda wanted: places)
-    assert plugin.count_slots() == 2 + 2 + 1
-    assert plugin.count_slots(num_streams=3) == 9
-
-
-def test_on_cuda_a_slot_replays_a_graph_and_the_fp32_retry_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    recorded = []
-
-    class OnCuda(Enlarger):
-        repeats_itself = True
-        repeat = Enlarger.__call__
-
-    def record(engine: OnCuda, frame: Tensor) -> graphs.Recorded:
-        recorded.append(engine)
-        graph = types.SimpleNamespace(replay=lambda: None)
-        return graphs.Recorded(graph, frame.clone(), engine.repeat(frame) / frame.max())
-
-    monkeypatch.setattr(graphs, "record", record)
-    monkeypatch.setattr(graphs, "give_back", lambda device: None)
-    made = {"fp16": OnCuda(device=torch.device("cuda:0")), "fp32": OnCuda(device=torch.device("cuda:0"))}
-    make_slot = plugin._engines(lambda precision: lambda: made[precision], "fp16", Room(None, 16, 8))
-    slot = make_slot()
-    assert slot(torch.ones(3, 4, 4)).isfinite().all()
-    assert recorded == [made["fp16"]]
-    slot = make_slot()
-    assert (slot(torch.zeros(3, 4, 4)) == 0).all()  # 0 / 0 came from the graph
-    assert recorded == [made["fp16"]] * 2
 
 
 # What goes wrong

@@ -1,7 +1,6 @@
 """The VapourSynth door: check, load, build, wire the clip."""
 
 import contextlib
-import functools
 import logging
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -9,21 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import vapoursynth as vs
 import vsutil
 
 from . import color, frames
 from .arch import FDAT
-from .engine import Engine, EngineFactory, Kind, Precision, build, choose_precision, find_devices
-from .engine.graphs import Graphed
-from .engine.guard import Guarded
-from .engine.planes import PerPlane
-from .engine.tiles import Fitting, Room
+from .engine import Engine, Kind
+from .engine.slots import build_slots, count_slots
 from .errors import VsfdatError
 from .models import DEFAULT_MODEL, load_model
 from .notices import Once
 from .pipeline import Pipeline, Slot
+
+__all__ = ["count_slots", "upscale"]
 
 # From the planes of a frame, the samples that mean 0 and 1, and the samples wanted, to a picture.
 type _Pipeline = Pipeline[[Sequence[frames.Plane], tuple[int, int], np.dtype[Any]], frames.Landed]
@@ -77,11 +74,11 @@ def upscale(
         _check_numbers(tile, overlap, num_streams)
         module = model if isinstance(model, FDAT) else load_model(model)
         target = color.network_format(clip, _channels(module))
-        slots: list[Slot[..., frames.Landed]] = []
-        for place in find_devices(device):
-            prepare = functools.partial(build, module, device=place, kind=engine, compile=compile)
-            make = _engines(prepare, choose_precision(precision, place), Room(tile, overlap, _grid(module)))
-            slots += [Slot(_worker(module, make()), place) for _ in range(_streams(place, num_streams))]
+        engines = build_slots(
+            module, device, precision=precision, tile=tile, overlap=overlap, num_streams=num_streams, kind=engine,
+            compile=compile,
+        )  # fmt: skip
+        slots = [Slot(_worker(each), each.device) for each in engines]
         return _wire(clip, target, module.config.scale, Pipeline(slots, _is_script_over()))
 
 
@@ -128,38 +125,8 @@ def _channels(module: FDAT) -> int:
     return config.num_in_ch
 
 
-def _grid(module: FDAT) -> int:
-    """Side in pixels of one attention window: what tiles begin and end on."""
-    return module.config.window_size * module.config.unshuffle
-
-
-def count_slots(device: str | Sequence[str] = "auto", num_streams: int | None = None) -> int:
-    """Say how many frames `upscale` works on at a time, by its arguments of these names."""
-    return sum(_streams(place, num_streams) for place in find_devices(device))
-
-
-def _streams(device: torch.device, wanted: int | None) -> int:
-    # On a GPU a second frame fills the gaps while the first is copied; on a CPU it would only fight for the cores.
-    return wanted or (2 if device.type == "cuda" else 1)
-
-
-def _engines(prepare: Callable[..., EngineFactory], precision: Precision, room: Room) -> EngineFactory:
-    """Stack up what a slot runs: the network as a graph, tiles where memory is short, fp32 where fp16 fails."""
-    once = Once(logging.getLogger(__name__))
-    make = prepare(precision=precision)
-    prepare_full = functools.cache(lambda: prepare(precision="fp32"))
-
-    def stack() -> Engine:
-        # Without a graph: frames that need it are few, and the memory of a second one is not.
-        full = None if precision == "fp32" else lambda: Fitting(prepare_full()(), room)
-        return Guarded(Fitting(Graphed(make(), once), room), full, once)
-
-    return stack
-
-
-def _worker(module: FDAT, engine: Engine) -> Callable[..., frames.Landed]:
+def _worker(engine: Engine) -> Callable[..., frames.Landed]:
     """Make what a slot does with a frame: up to the device, through the network, and back."""
-    engine = PerPlane(engine) if module.config.num_in_ch == 1 else engine
     staging = frames.Staging(engine.device)
 
     def work(source: Sequence[frames.Plane], levels: tuple[int, int], samples: np.dtype[Any]) -> frames.Landed:

@@ -9,14 +9,13 @@ import torch
 
 from tests.engine.test_runner import Truth
 from tests.ops.emulated import emulating
-from tests.ops.kernel_cases import KERNELS, SHAPES, TOLERANCES, Case, ffn_weights
-from tests.ops.kernel_cases import Shape as CaseShape
+from tests.ops.kernel_cases import KERNELS, SHAPES, TOLERANCES, Case, CaseShape, ffn_weights
 from tests.random_weights import random_network
 from vsfdat.arch import FDATConfig
 from vsfdat.engine import runner
 from vsfdat.engine.plan import Plan
-from vsfdat.ops import Backend, Shape, cuda, reference
-from vsfdat.ops.cuda import build, shape
+from vsfdat.ops import Backend, NetworkShape, cuda, reference
+from vsfdat.ops.cuda import build, gpu
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda:0")
 SMALL = CaseShape(channels=24, heads=2, hidden=40)
@@ -124,7 +123,7 @@ def test_products_of_small_matrices_are_torchs(left, right):
 
 
 def test_a_gpu_with_little_shared_memory_gets_one_tap_at_a_time(monkeypatch):
-    monkeypatch.setattr(shape, "most_bytes", lambda device: 8 << 10)
+    monkeypatch.setattr(gpu, "most_bytes", lambda device: 8 << 10)
     check("conv3x3", SMALL, 9, 18)
 
 
@@ -138,7 +137,7 @@ def test_maps_that_are_no_blocks_of_memory_are_refused():
 @pytest.mark.parametrize("source", ["ffn", "spatial", "channel", "conv", "matrix"])
 def test_compiles(source, capability):
     skip_without_nvrtc()
-    facts = {"C": 24, "D": 48, "D_STEP": 48, "HEADS": 2, "MADE": 24, "WARPS": 4, "STAGES": 2, "PROGRAMS": 2}
+    facts = {"C": 24, "D": 48, "D_STEP": 48, "HEADS": 2, "MADE": 24, "WARPS": 4, "STAGES": 2, "BLOCKS_PER_SM": 2}
     assert build.cubin(source, facts, capability)[:4] == b"\x7fELF"
     assert build.cubin(source, facts | {"FDAT_BF16": 1}, capability)[:4] == b"\x7fELF"
 
@@ -149,7 +148,7 @@ def test_what_does_not_compile_is_said():
         build.cubin("ffn", {}, (8, 9))
 
 
-MEDIUM, LARGE = Shape(120, 4, 240, 8), Shape(180, 6, 360, 8)
+MEDIUM, LARGE = SHAPES["fdat_medium"].network, SHAPES["fdat_large"].network
 
 
 @pytest.mark.parametrize(
@@ -158,18 +157,18 @@ MEDIUM, LARGE = Shape(120, 4, 240, 8), Shape(180, 6, 360, 8)
         (MEDIUM, torch.float16, (8, 9), 99, None),
         (LARGE, torch.float16, (8, 9), 99, "KiB of shared memory for 180 channels, cuda:0 has 99"),
         (MEDIUM, torch.float16, (8, 0), 163, None),
-        (Shape(96, 3, 144, 8), torch.bfloat16, (8, 9), 99, None),
+        (NetworkShape(96, 3, 144, 8), torch.bfloat16, (8, 9), 99, None),
         (MEDIUM, torch.float32, (9, 0), 227, "they compute in half precision, not in torch.float32"),
         (MEDIUM, torch.float16, (7, 5), 64, "they need compute capability 8.0 or newer, cuda:0 has 7.5"),
-        (Shape(120, 2, 240, 8), torch.float16, (9, 0), 227, "heads of at most 32 channels"),
-        (Shape(120, 4, 240, 12), torch.float16, (9, 0), 227, "they are for windows of 8"),
+        (NetworkShape(120, 2, 240, 8), torch.float16, (9, 0), 227, "heads of at most 32 channels"),
+        (NetworkShape(120, 4, 240, 12), torch.float16, (9, 0), 227, "they are for windows of 8"),
     ],
 )
 def test_the_gpu_and_the_network_decide(monkeypatch, network, dtype, capability, kibibytes, obstacle):
     facts = SimpleNamespace(shared_memory_per_block_optin=kibibytes << 10)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: facts)
-    monkeypatch.setattr(build, "program", lambda *_: None)
+    monkeypatch.setattr(build, "load", lambda *_: None)
     found = cuda.why_not(GPU, dtype, network)
     assert found is None if obstacle is None else obstacle in found
 
@@ -184,7 +183,7 @@ def test_a_thread_that_has_not_used_cuda_yet_can_launch():
 def test_an_error_of_the_driver_is_said():
     x = torch.zeros(1)
     with emulating():
-        loaded = build.program("conv", (("C", 8), ("MADE", 8), ("WARPS", 8), ("STAGES", 1), ("PROGRAMS", 1)), CPU)
+        loaded = build.load("conv", (("C", 8), ("MADE", 8), ("WARPS", 8), ("STAGES", 1), ("BLOCKS_PER_SM", 1)), CPU)
         with pytest.raises(build.KernelError, match="CUDA answered with error 500"):
             loaded.launch("ffn", (1, 1), 32, 0, [x])
         with pytest.raises(build.KernelError, match=r"CUDA answered with error 1$"):
@@ -202,7 +201,7 @@ def test_without_a_cuda_device_the_reason_is_said():
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_two_programs_fit_on_a_hopper_without_spilling_much(kernel):
+def test_two_blocks_fit_on_a_hopper_without_spilling_much(kernel):
     pytest.importorskip("triton", reason="Triton is not installed, which brings cuobjdump")
     skip_without_nvrtc()
     from tests.ops.ahead import cuda_compiling_for

@@ -4,7 +4,6 @@ Peers run only where they are installed; where they are not, the error says whic
 """
 
 import functools
-import logging
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,10 +16,9 @@ from torch import Tensor, nn
 
 from vsfdat.arch import FDAT
 from vsfdat.console import missing
-from vsfdat.engine import Precision, build
+from vsfdat.engine import Precision
 from vsfdat.engine.device import DTYPES
-from vsfdat.engine.graphs import Graphed
-from vsfdat.notices import Once
+from vsfdat.engine.slots import build_slot
 
 
 @dataclass(frozen=True)
@@ -62,9 +60,8 @@ class UnavailableError(Exception):
 
 
 def ours(task: Task) -> Run:
-    """The exact engine, as `vsfdat.upscale` runs it."""
-    engine = build(task.network, device=task.device, precision=task.precision)()
-    return Run(Graphed(engine, Once(logging.getLogger(__name__))))
+    """The exact engine, as a slot of `vsfdat.upscale` runs it."""
+    return Run(build_slot(task.network, task.device, task.precision)())
 
 
 def reference(task: Task) -> Run:

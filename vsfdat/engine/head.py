@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from vsfdat.arch.upsampler import PA, UniUpsampleV3
 from vsfdat.ops import Backend, Ops, PackingOps
-from vsfdat.ops.weights import Rows
+from vsfdat.ops.interface import Rows
 
 from .blocks import convolve
 from .fold import doubling_into_convolution
 from .plan import NARROW
-from .strips import cut
+from .strips import cut_strips
 
 # With fewer channels at either end, an op is mostly padding.
 _FEW = 16
@@ -27,7 +27,7 @@ class Convolution:
     """A 3×3 convolution, as an op.
 
     Args:
-        weights: Packed.
+        weights: As the backend packed them.
         channels: Of the result.
     """
 
@@ -85,7 +85,7 @@ class Head:
         """Fill a picture.
 
         Args:
-            ops: Who computes.
+            ops: The backend's, or those that fetch its maps from host memory.
             features: [h, w, C].
             picture: [C_out, H, W] fp32, written whole; what the features have beyond it is left out.
             strips: Feature rows for one op on the whole map.
@@ -94,7 +94,7 @@ class Head:
         if self._first is not None:
             features = self._first(ops, features, strips)
         height = features.shape[0]
-        for strip in cut(height, height if self.whole else rows, self._reach or 0):
+        for strip in cut_strips(height, height if self.whole else rows, self._reach or 0):
             source = made = features[strip.top : strip.bottom].to(self._device)
             for step in self._steps:
                 made = step(ops, made)

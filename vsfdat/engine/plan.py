@@ -31,7 +31,7 @@ class Demand:
     """What a frame takes, before any of it is allocated.
 
     Args:
-        config: The network's.
+        config: The network's sizes.
         height: Of the frame, in pixels.
         width: Of the frame, in pixels.
         itemsize: Bytes of a feature.

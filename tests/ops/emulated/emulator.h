@@ -1,4 +1,4 @@
-// A GPU for the tests: one program after another, its threads as fibers that take turns at every barrier and at every
+// A GPU for the tests: one block after another, its threads as fibers that take turns at every barrier and at every
 // operation of a warp. What a thread writes between two barriers the others see in an order that a GPU need not keep:
 // this shows wrong arithmetic and wrong indexing, not missing barriers.
 #include <ucontext.h>
@@ -12,7 +12,7 @@
 #include <vector>
 
 #define DEVICE inline
-#define KERNEL(threads, programs) static void
+#define KERNEL(threads, blocks) static void
 
 struct alignas(16) Vector { u32 part[4]; };
 struct alignas(8) HalfVector { u32 part[2]; };

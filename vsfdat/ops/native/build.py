@@ -37,7 +37,7 @@ def library(precision: str) -> Path:
         BuildError: There is no compiler, or it failed.
     """
     compiler = _compiler()
-    command = [*compiler, *_FLAGS, _cpu_flag(), f"-DVSFDAT_{precision.upper()}", str(_SOURCES / "api.cpp")]
+    command = [*compiler, *_FLAGS, _cpu_flag(), f"-DVSFDAT_{precision.upper()}"]
     name = f"{precision}-{_key(compiler, command)}"
     return _find(name) or _compile(command, name)
 
@@ -86,7 +86,7 @@ def _key(compiler: list[str], command: list[str]) -> str:
     digest = hashlib.sha256()
     for source in sorted(_SOURCES.iterdir()):
         digest.update(source.name.encode() + source.read_bytes())
-    digest.update("\0".join(command[:-1]).encode())
+    digest.update("\0".join(command).encode())
     digest.update(_run([*compiler, "--version"]).encode())
     digest.update(_cpu().encode())
     return digest.hexdigest()[:16]
@@ -110,8 +110,10 @@ def _compile(command: list[str], name: str) -> Path:
     start = time.perf_counter()
     # Beside its place and then renamed: another process never sees half a library.
     with tempfile.TemporaryDirectory(dir=folder) as beside:
-        partial = Path(beside) / "library.so"
-        _run([*command, "-o", str(partial)])
+        partial, unit = Path(beside) / "library.so", Path(beside) / "all.cpp"
+        # As one file, so that the ops share what the compiler makes of their headers.
+        unit.write_text("".join(f'#include "{source.as_posix()}"\n' for source in sorted(_SOURCES.glob("*.cpp"))))
+        _run([*command, str(unit), "-o", str(partial)])
         path = partial.replace(folder / f"{_stem(name, partial)}.so")
     logger.info("Compiled the CPU kernels in %.0f s into %s", time.perf_counter() - start, path)
     return path

@@ -9,7 +9,7 @@ constexpr int COLUMNS = NT * 8 * ACROSS, MT = 8 * ACROSS / WARPS;  // row tiles 
 constexpr int MP = odd_eighths(COLUMNS);
 
 // conv3×3(x) + bias + residual: x [H, W, C], out and residual [H, W, MADE]; taps [9, COLUMNS, C8].
-KERNEL(THREADS, PROGRAMS) conv3x3(const u16* x, u16* out, const u16* residual, const u16* taps, const float* bias, int start,
+KERNEL(THREADS, BLOCKS_PER_SM) conv3x3(const u16* x, u16* out, const u16* residual, const u16* taps, const float* bias, int start,
                                   int stop, int height, int width) {
     const Lane own(threadIdx.x);
     const int top = start + blockIdx.y * TILE_H, left = blockIdx.x * TILE_W;

@@ -1,5 +1,6 @@
 // What the kernels ask of the GPU: pairs of 16-bit numbers, matrix products of a warp, copies that run ahead.
-// Compiled by NVRTC without any header; FDAT_EMULATED puts the tests' stand-in for a GPU in its place.
+// Compiled by NVRTC without any header; FDAT_EMULATED puts the tests' stand-in for a GPU in its place. Names in capitals
+// that no source defines (TILE_H, C, WARPS, …) are what the host compiles with: ../sizes.py and the ops' `load_for`.
 #pragma once
 
 typedef unsigned short u16;
@@ -10,7 +11,7 @@ typedef unsigned int u32;
 #else
 
 #define DEVICE __device__ __forceinline__
-#define KERNEL(threads, programs) extern "C" __global__ void __launch_bounds__(threads, programs)
+#define KERNEL(threads, blocks) extern "C" __global__ void __launch_bounds__(threads, blocks)
 
 #ifdef FDAT_BF16
 #define FDAT_TYPE "bf16"
@@ -105,7 +106,7 @@ DEVICE void multiply8(float (&d)[4], u32 a0, u32 a1, u32 b0) {
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a0), "r"(a1), "r"(b0));
 }
 
-// 16 bytes from global to shared memory behind the program's back, zeros where `exists` is not.
+// 16 bytes from global to shared memory behind the threads' backs, zeros where `exists` is not.
 DEVICE void copy_ahead(u32 to, const void* from, bool exists = true) {
     int bytes = exists ? 16 : 0;
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" :: "r"(to), "l"(from), "r"(bytes) : "memory");

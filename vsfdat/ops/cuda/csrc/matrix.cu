@@ -3,8 +3,6 @@
 
 // out = a·b: [matrices, rows, inner]·[matrices, inner, columns]; blockIdx.x is a tile of out, blockIdx.y a matrix. `out`
 // is contiguous, a and b have any strides. Every sum is in the order of its terms.
-constexpr int SIDE = 16;
-
 KERNEL(SIDE * SIDE, 1) product(const double* a, const double* b, double* out, int a_matrix, int a_row, int a_column,
                                int b_matrix, int b_row, int b_column, int rows, int inner, int columns) {
     double* left = (double*)shared_memory;  // [SIDE, SIDE]

@@ -1,4 +1,4 @@
-// How the ops cut a frame: blocks of columns that suit the cache, bands of rows that suit the threads. Integers only.
+// How the ops cut a map: blocks of columns that suit the cache, bands of rows that suit the threads. Integers only.
 #pragma once
 
 #include "gemm.h"

@@ -41,7 +41,7 @@ class Depthwise {
     std::vector<float> taps_;
 };
 
-// The last three rows of a map under construction; outside the frame lies a row of zeros.
+// The last three rows of a map under construction; outside it lies a row of zeros.
 class Ring {
   public:
     Ring(Scratch& scratch, size_t row_numbers, int height)

@@ -11,15 +11,15 @@ namespace vsfdat {
 // Channels of a pixel in scratch memory: whole vectors, zeros behind the last channel.
 constexpr int padded(int channels) { return round_up(channels, kLanes); }
 
-// A frame of pixels [h, w, channels].
-struct Frame {
+// A feature map [h, w, channels].
+struct Map {
     const Scalar* data;
     int h, w, channels;
 
     const Scalar* at(int y, int x) const { return data + (size_t(y) * w + x) * channels; }
 };
 
-// What one op writes: rows [start, stop) of a frame of the same size.
+// What one op writes: rows [start, stop) of a map of the same size.
 struct Output {
     Scalar* data;
     int start, stop;
@@ -86,16 +86,16 @@ class Norm {
     WordsOf<Vec> inside_{};  // all ones in the lanes of the last vector that hold channels
 };
 
-// Row y of `frame`, columns [x, x + columns), normalised: zeros outside the frame.
-inline void normalise_row(const Norm& norm, Frame frame, int y, int x, int columns, Number* out) {
-    const int stride = padded(frame.channels);
-    const int first = std::max(x, 0), last = std::min(x + columns, frame.w);
-    if (y < 0 || y >= frame.h || first >= last) {
+// Row y of `map`, columns [x, x + columns), normalised: zeros outside the map.
+inline void normalise_row(const Norm& norm, Map map, int y, int x, int columns, Number* out) {
+    const int stride = padded(map.channels);
+    const int first = std::max(x, 0), last = std::min(x + columns, map.w);
+    if (y < 0 || y >= map.h || first >= last) {
         memset(static_cast<void*>(out), 0, size_t(columns) * stride * sizeof(Number));
         return;
     }
     memset(static_cast<void*>(out), 0, size_t(first - x) * stride * sizeof(Number));
-    norm(frame.at(y, first), last - first, out + size_t(first - x) * stride);
+    norm(map.at(y, first), last - first, out + size_t(first - x) * stride);
     memset(static_cast<void*>(out + size_t(last - x) * stride), 0, size_t(x + columns - last) * stride * sizeof(Number));
 }
 

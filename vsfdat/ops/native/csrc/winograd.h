@@ -24,9 +24,9 @@ class Winograd {
     // Where enough channels share a pixel's transform.
     static bool pays(int in, int out) { return in >= 2 * kLanes && out >= 2 * kLanes; }
 
-    void operator()(Frame frame, const Scalar* residual, Output out, int threads) const {
-        const Blocks blocks(frame.w, out.start, out.stop, 2 * kTiles, threads, 2 * kTileRows);
-        Pool::instance().run(blocks.count(), threads, [&](int i) { block(frame, residual, out, blocks[i]); });
+    void operator()(Map map, const Scalar* residual, Output out, int threads) const {
+        const Blocks blocks(map.w, out.start, out.stop, 2 * kTiles, threads, 2 * kTileRows);
+        Pool::instance().run(blocks.count(), threads, [&](int i) { block(map, residual, out, blocks[i]); });
     }
 
   private:
@@ -56,33 +56,33 @@ class Winograd {
         float* row_at(int y) const { return rows + (y & 3) * row; }
     };
 
-    void block(Frame frame, const Scalar* residual, Output out, Block b) const {
+    void block(Map map, const Scalar* residual, Output out, Block b) const {
         Scratch& scratch = Scratch::of_this_thread();
         const int tiles = (b.columns() + 1) / 2, whole = round_up(tiles, kTileRows);
         const size_t row = size_t(2 * tiles + 2) * padded(in_);
         const Workspace w{scratch.take<float>(4 * row), scratch.take_zeroed<Number>(size_t(kPoints) * whole * padded(in_)),
                           scratch.take<float>(size_t(kPoints) * whole * padded(out_)), 2 * tiles, whole, row};
-        // Tiles start on even rows of the frame, wherever the block does: strips give the whole frame's bits.
+        // Tiles start on even rows of the map, wherever the block does: strips give the whole map's bits.
         const int first = b.top & ~1;
-        for (int y = first - 1; y < first + 1; ++y) copy_row(frame, y, b.left - 1, w);
+        for (int y = first - 1; y < first + 1; ++y) copy_row(map, y, b.left - 1, w);
         for (int y = first; y < b.bottom; y += 2) {
-            copy_row(frame, y + 1, b.left - 1, w);
-            copy_row(frame, y + 2, b.left - 1, w);
+            copy_row(map, y + 1, b.left - 1, w);
+            copy_row(map, y + 2, b.left - 1, w);
             transform_pixels(y, tiles, w);
             for (int point = 0; point < kPoints; ++point)
                 multiply(rows_of(w.pixels + size_t(point) * whole * padded(in_), padded(in_)), tiles, weight_[point],
                          {w.products + size_t(point) * whole * padded(out_), padded(out_)});
-            write(frame, residual, out, y, b, w);
+            write(map, residual, out, y, b, w);
         }
     }
 
-    // Row y as floats, from column x: zeros outside the frame.
-    void copy_row(Frame frame, int y, int x, Workspace w) const {
+    // Row y as floats, from column x: zeros outside the map.
+    void copy_row(Map map, int y, int x, Workspace w) const {
         const int stride = padded(in_);
         float* row = w.row_at(y);
         for (int i = 0; i < w.columns + 2; ++i, row += stride) {
-            const bool inside = y >= 0 && y < frame.h && x + i >= 0 && x + i < frame.w;
-            const Scalar* pixel = inside ? frame.at(y, x + i) : nullptr;
+            const bool inside = y >= 0 && y < map.h && x + i >= 0 && x + i < map.w;
+            const Scalar* pixel = inside ? map.at(y, x + i) : nullptr;
             for (int c = 0; c < stride; c += kLanes) store(row + c, inside ? load<Vec>(pixel + c, in_ - c) : Vec{});
         }
     }
@@ -122,7 +122,7 @@ class Winograd {
     }
 
     // Aᵀ·m·A with Aᵀ = [[1, 1, 1, 0], [0, 1, -1, -1]], plus bias and residual, into the rows y and y + 1.
-    void write(Frame frame, const Scalar* residual, Output out, int y, Block b, Workspace w) const {
+    void write(Map map, const Scalar* residual, Output out, int y, Block b, Workspace w) const {
         const int stride = padded(out_);
         const size_t point = size_t(w.tiles) * stride;
         for (int t = 0; 2 * t < b.columns(); ++t)
@@ -141,7 +141,7 @@ class Winograd {
                 for (int i = 0; i < 2; ++i) {
                     if (y + i < b.top || y + i >= b.bottom) continue;
                     const int x = b.left + 2 * t;
-                    const size_t at = (size_t(y + i) * frame.w + x) * out_ + c;
+                    const size_t at = (size_t(y + i) * map.w + x) * out_ + c;
                     const Vec left = sums[i][0] + sums[i][1] + sums[i][2], right = sums[i][1] - sums[i][2] - sums[i][3];
                     write_pixel(residual, out.data, at, c, left + bias);
                     if (x + 1 < b.right) write_pixel(residual, out.data, at + out_, c, right + bias);

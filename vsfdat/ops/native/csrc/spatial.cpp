@@ -1,8 +1,7 @@
 // The spatial block's first half: window attention beside a depthwise convolution.
-#pragma once
-
 #include "blocks.h"
 #include "depthwise.h"
+#include "exports.h"
 
 namespace vsfdat {
 
@@ -16,13 +15,13 @@ class Spatial {
     }
 
     // sums [C] of GELU(depthwise(LN(x))) over rows [start, stop).
-    void reduce(Frame frame, int start, int stop, float* sums, int threads) const {
+    void reduce(Map map, int start, int stop, float* sums, int threads) const {
         const int stride = padded(channels_), parts = (stop - start + kReduceRows - 1) / kReduceRows;
         std::vector<double> partial(size_t(parts) * stride);
         Pool::instance().run(parts, threads, [&](int i) {
             const int top = start + i * kReduceRows;
-            for (int left = 0; left < frame.w; left += kColumns)
-                reduce_block(frame, {left, std::min(left + kColumns, frame.w), top, std::min(top + kReduceRows, stop)},
+            for (int left = 0; left < map.w; left += kColumns)
+                reduce_block(map, {left, std::min(left + kColumns, map.w), top, std::min(top + kReduceRows, stop)},
                              &partial[size_t(i) * stride]);
         });
         for (int c = 0; c < channels_; ++c) {
@@ -33,25 +32,25 @@ class Spatial {
     }
 
     // x + window_attention(LN(x))·projectionᵀ + projection_bias + GELU(depthwise(LN(x))).
-    void apply(Frame frame, Output out, const float* projection, const float* projection_bias, int threads) const {
+    void apply(Map map, Output out, const float* projection, const float* projection_bias, int threads) const {
         Packed memory;
         const std::vector<float> spread = spread_heads(projection);
         const Matrix packed = memory.pack(spread.data(), channels_, inner());
         const std::vector<float> bias = padded_copy(projection_bias, channels_);
         const int columns = std::max(1, 32 / window_) * window_;
-        const Blocks blocks(frame.w, out.start, out.stop, columns, threads, window_);
+        const Blocks blocks(map.w, out.start, out.stop, columns, threads, window_);
         Pool::instance().run(blocks.count(), threads, [&](int i) {
             Scratch::of_this_thread().reset();
-            apply_block(frame, out, packed, bias.data(), blocks[i]);
+            apply_block(map, out, packed, bias.data(), blocks[i]);
         });
     }
 
   private:
     static constexpr int kColumns = 128, kReduceRows = 16;
 
-    int head() const { return channels_ / heads_; }
+    int head_dim() const { return channels_ / heads_; }
     // Heads start on whole words.
-    int head_numbers() const { return words(head()) * kPerWord; }
+    int head_numbers() const { return words(head_dim()) * kPerWord; }
     int inner() const { return heads_ * head_numbers(); }
     int pixels() const { return window_ * window_; }
     // Queries run along the lanes, keys along the rows of tiles.
@@ -65,7 +64,7 @@ class Spatial {
         std::vector<float> weight(size_t(n) * channels_);
         qkv_bias_.resize(padded(n));
         for (int i = 0; i < 3 * channels_; ++i) {
-            const int part = i / channels_, h = i % channels_ / head(), at = part * inner() + h * head_numbers() + i % head();
+            const int part = i / channels_, h = i % channels_ / head_dim(), at = part * inner() + h * head_numbers() + i % head_dim();
             const float factor = part == 0 ? kLog2E : 1.0f;
             for (int c = 0; c < channels_; ++c) weight[size_t(at) * channels_ + c] = factor * qkv[size_t(i) * channels_ + c];
             if (bias) qkv_bias_[at] = factor * bias[i];
@@ -87,18 +86,18 @@ class Spatial {
         std::vector<float> spread(size_t(channels_) * inner());
         for (int i = 0; i < channels_; ++i)
             for (int c = 0; c < channels_; ++c)
-                spread[size_t(i) * inner() + c / head() * head_numbers() + c % head()] = projection[size_t(i) * channels_ + c];
+                spread[size_t(i) * inner() + c / head_dim() * head_numbers() + c % head_dim()] = projection[size_t(i) * channels_ + c];
         return spread;
     }
 
-    void reduce_block(Frame frame, Block b, double* totals) const {
+    void reduce_block(Map map, Block b, double* totals) const {
         Scratch& scratch = Scratch::of_this_thread();
         scratch.reset();
         const int columns = b.columns(), stride = padded(channels_);
-        Ring ring(scratch, size_t(columns + 2) * stride, frame.h);
+        Ring ring(scratch, size_t(columns + 2) * stride, map.h);
         float* sums = scratch.take<float>(stride);
         for (int y = b.top - 1; y <= b.bottom; ++y) {
-            if (y >= 0 && y < frame.h) normalise_row(norm_, frame, y, b.left - 1, columns + 2, ring[y]);
+            if (y >= 0 && y < map.h) normalise_row(norm_, map, y, b.left - 1, columns + 2, ring[y]);
             const int row = y - 1;
             if (row < b.top) continue;
             memset(sums, 0, stride * sizeof(float));
@@ -124,7 +123,7 @@ class Spatial {
         const size_t stride = padded(channels_);
         return {scratch.take_zeroed<Number>(rows() * stride),
                 scratch.take_zeroed<Number>(size_t(queries()) * qkv_stride() + kLanes),
-                scratch.take<float>(size_t(padded(words(head()))) * queries()),
+                scratch.take<float>(size_t(padded(words(head_dim()))) * queries()),
                 scratch.take_zeroed<float>(size_t(rows()) * 3 * kLanes),
                 scratch.take_zeroed<float>(size_t(words(pixels())) * padded(inner()) + kLanes),
                 scratch.take<float>(size_t(head_numbers() + kTileRows) * 3 * kLanes),
@@ -132,7 +131,7 @@ class Spatial {
                 scratch.take_zeroed<float>(rows() * stride)};
     }
 
-    void apply_block(Frame frame, Output out, Matrix projection, const float* bias, Block b) const {
+    void apply_block(Map map, Output out, Matrix projection, const float* bias, Block b) const {
         Scratch& scratch = Scratch::of_this_thread();
         const int stride = padded(channels_), columns = round_up(b.columns(), window_), halo_columns = columns + 2;
         const size_t row = size_t(halo_columns) * stride;
@@ -141,11 +140,11 @@ class Spatial {
 
         for (int top = b.top; top < b.bottom; top += window_) {
             for (int i = 0; i < window_ + 2; ++i)
-                normalise_row(norm_, frame, top - 1 + i, b.left - 1, halo_columns, normalised + i * row);
+                normalise_row(norm_, map, top - 1 + i, b.left - 1, halo_columns, normalised + i * row);
             for (int x = 0; x < columns; x += window_) {
                 convolve(normalised + size_t(x) * stride, row, window);
                 attend(window, projection);
-                write(frame, out, window.sums, bias, top, b.left + x);
+                write(map, out, window.sums, bias, top, b.left + x);
             }
         }
     }
@@ -195,7 +194,7 @@ class Spatial {
 
     void transpose_queries(Window w, int h) const {
         const Rows q = rows_of(w.qkv + h * head_numbers(), qkv_stride());
-        const int depth = padded(words(head()));
+        const int depth = padded(words(head_dim()));
         for (int column = 0, columns; column < queries(); column += columns) {
             columns = panel_columns(queries() - column);
             float* panel = w.queries + size_t(column) * depth;
@@ -213,16 +212,16 @@ class Spatial {
     void attend_panel(Window w, int h, Rows values, int column, int columns) const {
         const Rows keys = rows_of(w.qkv + inner() + h * head_numbers(), qkv_stride());
         const float* bias = &bias_[size_t(h) * rows() * queries() + column];
-        const float* queries_panel = w.queries + size_t(column) * padded(words(head()));
-        multiply_panel(keys, rows(), queries_panel, columns, columns, words(head()), {w.weights, columns, bias, queries()});
+        const float* queries_panel = w.queries + size_t(column) * padded(words(head_dim()));
+        multiply_panel(keys, rows(), queries_panel, columns, columns, words(head_dim()), {w.weights, columns, bias, queries()});
 
         Vec inverse[3];
         for (int x = 0; x < columns; x += kLanes) inverse[x / kLanes] = 1.0f / exponentials(w.weights + x, columns);
         multiply_panel({values.data + h * head_numbers(), 1, values.step}, head_numbers(), w.weights, columns, columns,
                        words(pixels()), {w.blended, columns});
 
-        float* attended = w.attended + size_t(h) * words(head()) * queries() + column;
-        for (int i = 0; i < words(head()); ++i)
+        float* attended = w.attended + size_t(h) * words(head_dim()) * queries() + column;
+        for (int i = 0; i < words(head_dim()); ++i)
             for (int x = 0; x < columns; x += kLanes)
                 store(attended + size_t(i) * queries() + x, word_of(w.blended + i * kPerWord * columns + x, columns, inverse[x / kLanes]));
     }
@@ -258,11 +257,11 @@ class Spatial {
         return total;
     }
 
-    void write(Frame frame, Output out, const float* sums, const float* bias, int top, int left) const {
-        const int bottom = std::min(top + window_, out.stop), columns = std::min(window_, frame.w - left);
+    void write(Map map, Output out, const float* sums, const float* bias, int top, int left) const {
+        const int bottom = std::min(top + window_, out.stop), columns = std::min(window_, map.w - left);
         for (int y = top; y < bottom; ++y, sums += size_t(window_) * padded(channels_)) {
-            const size_t at = (size_t(y) * frame.w + left) * channels_;
-            store_sum(frame.data + at, sums, padded(channels_), bias, columns, channels_, out.data + at);
+            const size_t at = (size_t(y) * map.w + left) * channels_;
+            store_sum(map.data + at, sums, padded(channels_), bias, columns, channels_, out.data + at);
         }
     }
 
@@ -277,3 +276,19 @@ class Spatial {
 };
 
 }  // namespace vsfdat
+
+using namespace vsfdat;
+
+EXPORT void* spatial_new(const float* norm_weight, const float* norm_bias, const float* qkv, const float* qkv_bias,
+                         const float* bias, const float* conv, int channels, int heads, int window) {
+    return new Spatial(norm_weight, norm_bias, qkv, qkv_bias, bias, conv, channels, heads, window);
+}
+EXPORT void spatial_free(void* weights) { delete static_cast<Spatial*>(weights); }
+EXPORT void spatial_reduce(const void* weights, const Scalar* x, int h, int w, int c, int start, int stop, int threads,
+                           float* sums) {
+    static_cast<const Spatial*>(weights)->reduce({x, h, w, c}, start, stop, sums, threads);
+}
+EXPORT void spatial_apply(const void* weights, const Scalar* x, int h, int w, int c, int start, int stop, int threads,
+                          Scalar* out, const float* projection, const float* bias) {
+    static_cast<const Spatial*>(weights)->apply({x, h, w, c}, output(out, h, w, c, start, stop), projection, bias, threads);
+}

@@ -1,8 +1,7 @@
 // The channel block's first half: the Gram matrix of LN(x) over all pixels, and what its attention folds into.
-#pragma once
-
 #include "blocks.h"
 #include "depthwise.h"
+#include "exports.h"
 
 namespace vsfdat {
 
@@ -12,13 +11,13 @@ class Channel {
         : norm_(norm_weight, norm_bias, channels), conv_(conv, channels), gate_(gate, gate + channels), channels_(channels) {}
 
     // gram [C, C] = nᵀn and sums [C] of n = LN(x) over rows [start, stop).
-    void reduce(Frame frame, int start, int stop, float* gram, float* sums, int threads) const {
+    void reduce(Map map, int start, int stop, float* gram, float* sums, int threads) const {
         // A fixed number of parts, each summed in order: the result does not depend on the threads.
-        const size_t pixels = size_t(stop - start) * frame.w;
+        const size_t pixels = size_t(stop - start) * map.w;
         const size_t each = std::max<size_t>((pixels + kParts - 1) / kParts, kChunk);
         const int parts = int((pixels + each - 1) / each), stride = padded(channels_);
         std::vector<float> partial(size_t(parts) * stride * (stride + 1));
-        const Scalar* x = frame.at(start, 0);
+        const Scalar* x = map.at(start, 0);
         Pool::instance().run(parts, threads, [&](int i) {
             float* mine = &partial[size_t(i) * stride * (stride + 1)];
             const size_t first = i * each, last = std::min(first + each, pixels);
@@ -33,7 +32,7 @@ class Channel {
     }
 
     // x + a + GELU(depthwise(LN(x)))·sigmoid(a·gate) with a = LN(x)·matrixᵀ + bias.
-    void apply(Frame frame, Output out, const float* matrix, const float* bias, int threads) const {
+    void apply(Map map, Output out, const float* matrix, const float* bias, int threads) const {
         Packed memory;
         const Matrix packed = memory.pack(matrix, channels_, channels_);
         // a·gate is linear in LN(x) too: no need to wait for a.
@@ -43,9 +42,9 @@ class Channel {
             for (int j = 0; j < channels_; ++j) gate[j] += gate_[i] * matrix[i * channels_ + j];
             offset += gate_[i] * bias[i];
         }
-        const Blocks blocks(frame.w, out.start, out.stop, kColumns, threads);
+        const Blocks blocks(map.w, out.start, out.stop, kColumns, threads);
         Pool::instance().run(blocks.count(), threads, [&](int i) {
-            apply_block(frame, out, packed, padded_bias.data(), gate.data(), offset, blocks[i]);
+            apply_block(map, out, packed, padded_bias.data(), gate.data(), offset, blocks[i]);
         });
     }
 
@@ -80,15 +79,15 @@ class Channel {
         }
     }
 
-    void apply_block(Frame frame, Output out, Matrix matrix, const float* bias, const float* gate, float offset, Block b) const {
+    void apply_block(Map map, Output out, Matrix matrix, const float* bias, const float* gate, float offset, Block b) const {
         Scratch& scratch = Scratch::of_this_thread();
         const int columns = b.columns(), stride = padded(channels_);
-        Ring ring(scratch, size_t(columns + 2 + kTileRows) * stride, frame.h);
+        Ring ring(scratch, size_t(columns + 2 + kTileRows) * stride, map.h);
         float* sums = scratch.take<float>(size_t(round_up(columns, kTileRows)) * stride);
         float* gates = scratch.take<float>(padded(columns));
 
         for (int y = b.top - 1; y <= b.bottom; ++y) {
-            if (y >= 0 && y < frame.h) normalise_row(norm_, frame, y, b.left - 1, columns + 2, ring[y]);
+            if (y >= 0 && y < map.h) normalise_row(norm_, map, y, b.left - 1, columns + 2, ring[y]);
             const int row = y - 1;
             if (row < b.top) continue;
             const Number* inside = ring[row] + stride;
@@ -97,8 +96,8 @@ class Channel {
                 store(sums + size_t(x) * stride + c, gelu(v) * gates[x]);
             });
             multiply(rows_of(inside, stride), columns, matrix, add_to(sums, stride));
-            const size_t at = (size_t(row) * frame.w + b.left) * channels_;
-            store_sum(frame.data + at, sums, stride, bias, columns, channels_, out.data + at);
+            const size_t at = (size_t(row) * map.w + b.left) * channels_;
+            store_sum(map.data + at, sums, stride, bias, columns, channels_, out.data + at);
         }
     }
 
@@ -119,3 +118,18 @@ class Channel {
 };
 
 }  // namespace vsfdat
+
+using namespace vsfdat;
+
+EXPORT void* channel_new(const float* norm_weight, const float* norm_bias, const float* conv, const float* gate, int channels) {
+    return new Channel(norm_weight, norm_bias, conv, gate, channels);
+}
+EXPORT void channel_free(void* weights) { delete static_cast<Channel*>(weights); }
+EXPORT void channel_reduce(const void* weights, const Scalar* x, int h, int w, int c, int start, int stop, int threads,
+                           float* gram, float* sums) {
+    static_cast<const Channel*>(weights)->reduce({x, h, w, c}, start, stop, gram, sums, threads);
+}
+EXPORT void channel_apply(const void* weights, const Scalar* x, int h, int w, int c, int start, int stop, int threads,
+                          Scalar* out, const float* matrix, const float* bias) {
+    static_cast<const Channel*>(weights)->apply({x, h, w, c}, output(out, h, w, c, start, stop), matrix, bias, threads);
+}

@@ -10,10 +10,11 @@ import vsfdat
 ROOT = Path(vsfdat.__file__).parent
 MAY_IMPORT = {
     "arch": set(), "ops": set(), "frames": set(), "pipeline": set(), "errors": set(), "notices": set(),
+    "options": {"models"},
     "console": set(), "interrupt": {"console"},
     "models": {"arch", "errors"},
-    "engine": {"arch", "ops", "errors", "notices"},
-    "encode": {"plugin", "color", "models", "errors", "notices", "console", "interrupt"},
+    "engine": {"arch", "ops", "errors", "notices", "options"},
+    "encode": {"plugin", "color", "models", "errors", "notices", "options", "console", "interrupt"},
     "quality": {"arch", "models", "engine", "errors", "notices", "console"},
     "training": {"arch", "models", "quality", "errors", "notices", "console"},
 }  # fmt: skip

@@ -9,11 +9,12 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from vsfdat import console
 from vsfdat.interrupt import NOTHING_WRITTEN, end_on_interrupt
 from vsfdat.models import DEFAULT_MODEL
+from vsfdat.options import CodecName, EncoderKind, Kind, PrecisionChoice, Settings, UpscaleOptions
 
 _log = logging.getLogger(__name__)
 
@@ -25,18 +26,18 @@ def upscale(
     *,
     model: str = DEFAULT_MODEL,
     scale_to_height: int | None = None,
-    codec: Literal["h264", "hevc", "av1", "ffv1"] = "h264",
-    encoder: Literal["auto", "software", "nvenc", "qsv", "amf"] = "auto",
+    codec: CodecName = Settings.codec,
+    encoder: EncoderKind = Settings.encoder,
     crf: int | None = None,
     preset: str | None = None,
     start: str | None = None,
     end: str | None = None,
     tile: tuple[int, int] | None = None,
-    overlap: int = 16,
+    overlap: int = UpscaleOptions.overlap,
     device: str = "auto",
-    precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto",
+    precision: PrecisionChoice = UpscaleOptions.precision,
     num_streams: int | None = None,
-    engine: Literal["exact", "reference"] = "exact",
+    engine: Kind = UpscaleOptions.engine,
     no_audio: bool = False,
     no_subtitles: bool = False,
     overwrite: bool = False,
@@ -90,7 +91,7 @@ def upscale(
         Say what is chosen and why, and of an error where it came from.
     """
     _listen(verbose)
-    from vsfdat.encode import Settings, upscale_file
+    from vsfdat.encode import upscale_file
 
     outcome = upscale_file(
         input,
@@ -99,10 +100,10 @@ def upscale(
             codec=codec, encoder=encoder, crf=crf, preset=preset, scale_to_height=scale_to_height,
             start=_seconds(start, "start"), end=_seconds(end, "end"), overwrite=overwrite,
             audio=not no_audio, subtitles=not no_subtitles,
-            upscale={
-                "model": model, "device": device.split(",") if "," in device else device, "precision": precision,
-                "tile": tile, "overlap": overlap, "num_streams": num_streams, "engine": engine,
-            },
+            upscale=UpscaleOptions(
+                model=model, device=device.split(",") if "," in device else device, precision=precision, tile=tile,
+                overlap=overlap, num_streams=num_streams, engine=engine,
+            ),
         ),
     )  # fmt: skip
     size, speed = f"{outcome.width}x{outcome.height}", outcome.frames / outcome.seconds

@@ -13,11 +13,12 @@ import vsutil
 
 from . import color, frames
 from .arch import FDAT
-from .engine import Engine, Kind
+from .engine import Engine
 from .engine.slots import build_slots, count_slots
 from .errors import VsfdatError
 from .models import DEFAULT_MODEL, load_model
 from .notices import Once
+from .options import Kind, PrecisionChoice, UpscaleOptions
 from .pipeline import Pipeline, Slot
 
 __all__ = ["count_slots", "upscale"]
@@ -30,13 +31,13 @@ def upscale(
     clip: vs.VideoNode,
     model: str | Path | FDAT = DEFAULT_MODEL,
     *,
-    device: str | Sequence[str] = "auto",
-    precision: str = "auto",
-    tile: tuple[int, int] | None = None,
-    overlap: int = 16,
-    num_streams: int | None = None,
-    engine: Kind = "exact",
-    compile: bool = False,
+    device: str | Sequence[str] = UpscaleOptions.device,
+    precision: PrecisionChoice = UpscaleOptions.precision,
+    tile: tuple[int, int] | None = UpscaleOptions.tile,
+    overlap: int = UpscaleOptions.overlap,
+    num_streams: int | None = UpscaleOptions.num_streams,
+    engine: Kind = UpscaleOptions.engine,
+    compile: bool = UpscaleOptions.compile,
 ) -> vs.VideoNode:
     """Upscale a clip with FDAT.
 
@@ -71,14 +72,13 @@ def upscale(
     """
     with _as_vs_error():
         _check_clip(clip)
-        _check_numbers(tile, overlap, num_streams)
-        module = model if isinstance(model, FDAT) else load_model(model)
-        target = color.network_format(clip, _channels(module))
-        engines = build_slots(
-            module, device, precision=precision, tile=tile, overlap=overlap, num_streams=num_streams, kind=engine,
+        options = UpscaleOptions(
+            device=device, precision=precision, tile=tile, overlap=overlap, num_streams=num_streams, engine=engine,
             compile=compile,
         )  # fmt: skip
-        slots = [Slot(_worker(each), each.device) for each in engines]
+        module = model if isinstance(model, FDAT) else load_model(model)
+        target = color.network_format(clip, _channels(module))
+        slots = [Slot(_worker(each), each.device) for each in build_slots(module, options)]
         return _wire(clip, target, module.config.scale, Pipeline(slots, _is_script_over()))
 
 
@@ -99,20 +99,6 @@ def _check_frames(clip: vs.VideoNode) -> None:
         raise ValueError(
             f"clip must have at most 16 bits where it is integer, passed {clip.format.name}; convert it to float first"
         )
-
-
-def _check_numbers(tile: object, overlap: object, num_streams: object) -> None:
-    pair = tile if isinstance(tile, Sequence) and len(tile) == 2 else (0, 0)
-    if tile is not None and not all(_is_count(side, 1) for side in pair):
-        raise ValueError(f"tile must be (width, height) in pixels, both at least 1, passed {tile!r}")
-    if not _is_count(overlap, 0):
-        raise ValueError(f"overlap must be at least 0 pixels, passed {overlap!r}")
-    if num_streams is not None and not _is_count(num_streams, 1):
-        raise ValueError(f"num_streams must be at least 1, passed {num_streams!r}")
-
-
-def _is_count(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def _channels(module: FDAT) -> int:

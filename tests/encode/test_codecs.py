@@ -7,9 +7,9 @@ import pytest
 
 from vsfdat import cli
 from vsfdat.encode import codecs, encoders
-from vsfdat.encode.codecs import CodecName, find_codec
-from vsfdat.encode.encoders import EncoderKind
+from vsfdat.encode.codecs import find_codec
 from vsfdat.errors import EncodeError
+from vsfdat.options import CodecName, EncoderKind
 
 HARDWARE = [(name, kind) for name in ("h264", "hevc", "av1") for kind in ("nvenc", "qsv", "amf")]
 ASKED_FOR = [*HARDWARE, *((name, "software") for name in get_args(CodecName))]

@@ -11,6 +11,7 @@ from av.sidedata.sidedata import Type
 from tests.encode.clips import Recipe, make_video
 from vsfdat.encode import Settings, upscale_file
 from vsfdat.encode.mastering import Mastering, for_svt, for_x265, read_mastering
+from vsfdat.options import UpscaleOptions
 
 # A display of P3's colours as HDR10 discs state it, in units of 1/50000 and 1/10000 cd/m², and one of no round numbers.
 DISPLAY = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
@@ -88,7 +89,9 @@ def test_what_only_a_container_says_is_kept_too(run, tmp_path: Path) -> None:
     recipe_of = tmp_path / "again.mkv"
     first.rename(recipe_of)
     output = tmp_path / "second.mkv"
-    upscale_file(recipe_of, output, Settings(codec="ffv1", upscale={"model": "fdat-tiny-1x-restore", "device": "cpu"}))
+    upscale_file(
+        recipe_of, output, Settings(codec="ffv1", upscale=UpscaleOptions(model="fdat-tiny-1x-restore", device="cpu"))
+    )
     assert in_container(output) == in_container(recipe_of)
 
 

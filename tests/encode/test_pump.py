@@ -8,6 +8,7 @@ import pytest
 import vapoursynth as vs
 
 from vsfdat.encode import Settings, job, pump
+from vsfdat.options import UpscaleOptions
 
 BLANK = vs.core.std.BlankClip(length=40, width=8, height=8)
 
@@ -17,7 +18,7 @@ def test_interrupting_slow_frames_waits_for_few_of_them(monkeypatch, num_streams
     """On a machine of many cores, where there would be a frame of many seconds for each of them."""
     monkeypatch.setattr(pump, "_SECONDS_AHEAD", 0)
     monkeypatch.setattr(vs.core, "num_threads", 16)
-    settings = Settings(upscale={"device": "cpu", "num_streams": num_streams})
+    settings = Settings(upscale=UpscaleOptions(device="cpu", num_streams=num_streams))
     clip, asked = counted()
     stop = threading.Event()
     frames = pump.ask(clip, job._least_ahead(settings), stop, pump.Busy())

@@ -2,17 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Literal
 
 from vsfdat import console
 from vsfdat.models import DEFAULT_MODEL
+from vsfdat.options import PrecisionChoice
 
 
 def bench(
     *,
     model: str = DEFAULT_MODEL,
     size: str = "480x272",
-    precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto",
+    precision: PrecisionChoice = "auto",
     device: str = "auto",
     engines: str = "ours,reference,openvino,onnxruntime",
     frames: int = 5,

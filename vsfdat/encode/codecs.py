@@ -1,17 +1,16 @@
 """The video codecs of the command: all that is known of each, and what it is given by default."""
 
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import get_args
 
 import vapoursynth as vs
 
 from vsfdat.errors import EncodeError
+from vsfdat.options import CodecName, EncoderKind
 
 from . import encoders
-from .encoders import Encoder, EncoderKind, Options
+from .encoders import Encoder, Options
 from .extras import require
-
-CodecName = Literal["h264", "hevc", "av1", "ffv1"]
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,14 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 import vapoursynth as vs
 
 from vsfdat.errors import EncodeError
+from vsfdat.options import EncoderKind
 
 from .extras import require
 from .mastering import Mastering, for_svt, for_x264, for_x265
-
-EncoderKind = Literal["auto", "software", "nvenc", "qsv", "amf"]
 
 type Options = Mapping[str, str]
 

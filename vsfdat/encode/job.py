@@ -3,20 +3,20 @@
 import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import vapoursynth as vs
 
 from vsfdat.errors import EncodeError
 from vsfdat.interrupt import end_in_long_calls, stop_on_interrupt
 from vsfdat.models.catalog import find_model
+from vsfdat.options import Settings
 
-from .codecs import Codec, CodecName, find_codec
+from .codecs import Codec, find_codec
 from .container import cannot_be
 from .damage import DamageCount
-from .encoders import EncoderKind, Options
+from .encoders import Options
 from .formats import CONTAINERS
 from .landing import check_output, follow, landing, name_partial
 from .picture import Picture, describe, settle_matrix, to_encoder
@@ -29,27 +29,6 @@ from .writer import Writer, check_fit
 _WORTH_TELLING = 0.1
 
 _TRACEBACK = "Traceback (most recent call last):\n"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a user may ask for; `upscale` holds the keyword arguments of `vsfdat.upscale`.
-
-    `start` and `end` are in seconds, `scale_to_height` in pixels; `crf` and `preset` are the encoder's own. `audio` and
-    `subtitles` are kept unless they are False.
-    """
-
-    codec: CodecName = "h264"
-    encoder: EncoderKind = "auto"
-    crf: int | None = None
-    preset: str | None = None
-    scale_to_height: int | None = None
-    start: float | None = None
-    end: float | None = None
-    audio: bool = True
-    subtitles: bool = True
-    overwrite: bool = False
-    upscale: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -120,7 +99,7 @@ def _upscale(source: Source, codec: Codec, settings: Settings) -> tuple[vs.Video
     from vsfdat import plugin  # with torch, which takes seconds; a mistake in the arguments is told before that
 
     picture = source.mending.retry(lambda: describe(source.clip))
-    upscaled = plugin.upscale(settle_matrix(source.clip, picture), **settings.upscale)
+    upscaled = plugin.upscale(settle_matrix(source.clip, picture), **vars(settings.upscale))
     return to_encoder(upscaled, source.clip.format, picture, codec, settings.scale_to_height), picture
 
 
@@ -128,8 +107,7 @@ def _least_ahead(settings: Settings) -> int:
     """Count the frames that must be under way for no device to wait: those worked on, and one that comes or goes."""
     from vsfdat import plugin  # loaded by now
 
-    asked = {name: settings.upscale[name] for name in ("device", "num_streams") if name in settings.upscale}
-    return 1 + plugin.count_slots(**asked)
+    return 1 + plugin.count_slots(settings.upscale.device, settings.upscale.num_streams)
 
 
 def _remark(pace: Pace, codec: Codec, options: Options) -> str | None:
@@ -164,8 +142,7 @@ def _last_words(text: str) -> str:
 
 
 def _check_settings(settings: Settings) -> None:
-    height, model = settings.scale_to_height, settings.upscale.get("model")
+    height = settings.scale_to_height
     if height is not None and height < 2:
         raise EncodeError(f"scale_to_height must be at least 2, passed {height}")
-    if isinstance(model, str | Path):
-        find_model(model)
+    find_model(settings.upscale.model)

@@ -11,13 +11,14 @@ from tests.encode.clips import Recipe, decode, make_video
 from vsfdat.encode import Settings, streams, upscale_file
 from vsfdat.encode.container import open_container
 from vsfdat.errors import EncodeError
+from vsfdat.options import UpscaleOptions
 
 CHAPTERS = [("one", 0, Fraction(2, 5)), ("two", Fraction(2, 5), Fraction(4, 5))]
 
 
 def test_fonts_chapters_and_names_are_kept_and_pictures_stand_upright(tmp_path: Path, model: Path) -> None:
     plain, output = make_video(tmp_path / "plain.mkv", Recipe()), tmp_path / "output.mkv"
-    upscale_file(dress(plain), output, Settings(upscale={"model": model, "device": "cpu"}))
+    upscale_file(dress(plain), output, Settings(upscale=UpscaleOptions(model=model, device="cpu")))
     with av.open(str(output)) as container:
         assert [stream.type for stream in container.streams] == ["video", "audio", "attachment"]
         _, sound, font = container.streams
@@ -39,7 +40,9 @@ def test_fonts_chapters_and_names_are_kept_and_pictures_stand_upright(tmp_path: 
 
 def test_covers_and_fonts_are_said_to_be_lost(tmp_path: Path, model: Path, caplog) -> None:
     plain, output = make_video(tmp_path / "plain.mkv", Recipe()), tmp_path / "output.mp4"
-    upscale_file(dress(plain, {"cover.jpg": "image/jpeg"}), output, Settings(upscale={"model": model, "device": "cpu"}))
+    upscale_file(
+        dress(plain, {"cover.jpg": "image/jpeg"}), output, Settings(upscale=UpscaleOptions(model=model, device="cpu"))
+    )
     assert caplog.messages == [
         "attachment stream 2 (font.ttf) does not fit into mp4 and is left out; an output that ends in .mkv keeps it.",
         "video stream 3 is a cover picture and is left out.",
@@ -51,7 +54,7 @@ def test_sound_that_cannot_be_read_is_the_inputs_fault(tmp_path: Path, model: Pa
 
     monkeypatch.setattr(streams, "open_container", lambda path: Unreadable(open_container(path)))
     with pytest.raises(EncodeError) as caught:
-        upscale_file(source, output, Settings(upscale={"model": model, "device": "cpu"}))
+        upscale_file(source, output, Settings(upscale=UpscaleOptions(model=model, device="cpu")))
     assert str(caught.value) == f"{source}: cannot be read (Input/output error)"
     assert [path.name for path in tmp_path.iterdir()] == ["source.mkv"]
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.encode.clips import Recipe, decode, make_model, make_video
 from vsfdat.cli import main
+from vsfdat.encode import Outcome
 
 HEAVY = ("torch", "vapoursynth", "numpy", "av")
 
@@ -132,6 +133,15 @@ def test_a_cut_may_be_given_as_a_clock_would(tmp_path: Path) -> None:
     video, model = make_video(tmp_path / "video.mp4"), make_model(tmp_path / "2x.safetensors")
     main([str(video), str(tmp_path / "o.mp4"), "--model", str(model), "--start", "0:00.2", "--end", "0:0:0.4"])
     assert len(decode(tmp_path / "o.mp4")) == 5
+
+
+def test_what_held_the_work_up_is_told_once(tmp_path: Path, capsys, monkeypatch) -> None:
+    outcome = Outcome(tmp_path / "o.mp4", 5, 5, 64, 48, 2.0, "the network waited for the encoder")
+    monkeypatch.setattr("vsfdat.encode.upscale_file", lambda *_: outcome)
+    main([str(tmp_path / "a.mp4"), str(tmp_path / "o.mp4")])
+    assert capsys.readouterr().err == (
+        f"{tmp_path}/o.mp4: 5 frames, 64x48, in 2.0 s (2.50 fps)\nthe network waited for the encoder\n"
+    )
 
 
 def test_control_c_leaves_a_playable_file_and_no_other(tmp_path: Path) -> None:

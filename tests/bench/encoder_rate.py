@@ -1,9 +1,14 @@
 """Time how many frames reach an encoder that has a network of 200 frames a second before it, beside its own rate.
 
-python -m tests.bench.encoder_rate [h264|hevc|av1|ffv1] [preset] [frames] [repeats]
+python -m tests.bench.encoder_rate h264|hevc|av1|ffv1 PRESET|- [frames] [repeats]
+python -m tests.bench.encoder_rate RATE [frames] [repeats]
+
+The second one stands in for the encoder too, with one of so many frames a second that takes nothing of the processor's
+time, as another machine's would: on a busy machine of few cores there is no telling otherwise.
 """
 
 import dataclasses
+import importlib
 import statistics
 import sys
 import tempfile
@@ -24,23 +29,45 @@ NETWORK_RATE = 200
 SIZE = (2560, 1440)
 
 
-def main(codec_name: str = "h264", preset: str = "", frames: str = "48", repeats: str = "3") -> None:
+class Paced(Writer):
+    """Encodes nothing, at a rate of its own."""
+
+    rate = 0.0
+
+    def write(self, picture: object) -> None:
+        time.sleep(1 / self.rate)
+        self.frames += 1
+
+    def finish(self, *, is_whole: bool) -> None:
+        pass
+
+
+def main(encoder: str, *rest: str) -> None:
+    if encoder[0].isdigit():
+        Paced.rate = float(encoder)
+        run("h264", "ultrafast", Paced, *map(int, rest))
+    else:
+        run(encoder, rest[0].strip("-"), Writer, *map(int, rest[1:]))
+
+
+def run(codec_name: str, preset: str, kind: type[Writer], frames: int = 48, repeats: int = 3) -> None:
     codec = find_codec(codec_name)
     opened = open_source(SAMPLE)
     picture = describe(opened.clip)
     larger = opened.clip.resize.Bicubic(*SIZE, format=vs.RGBS, matrix_in=picture.matrix)
     pictures = list(to_encoder(larger, opened.clip.format, picture, codec, None).frames())
-    source = lengthen(opened, int(frames))
-    clip = network(pictures, int(frames))
+    source, clip = lengthen(opened, frames), network(pictures, frames)
+    importlib.import_module("rich.progress")  # takes a second, once
     options = codec.build_options(None, preset or None)
     ways = {"the encoder alone": alone, "one after the other": in_turn, "side by side": side_by_side}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     with tempfile.TemporaryDirectory(prefix="vsfdat-") as folder:
-        for _ in range(int(repeats)):
-            for way, run in ways.items():
-                with Writer(Path(folder) / "o.mkv", clip, source, picture, codec, options) as writer:
-                    seconds[way].append(run(writer, clip, pictures))
-    report(f"{codec.encoder.name} {options.get('preset', '')}", int(frames), seconds)
+        for _ in range(repeats):
+            for way, work in ways.items():
+                with kind(Path(folder) / "o.mkv", clip, source, picture, codec, options) as writer:
+                    seconds[way].append(work(writer, clip, pictures))
+    name = f"{codec.encoder.name} {options.get('preset', '')}" if kind is Writer else f"stand-in of {Paced.rate:g} fps"
+    report(name, frames, seconds)
 
 
 def lengthen(source: Source, frames: int) -> Source:
@@ -68,11 +95,11 @@ def alone(writer: Writer, clip: vs.VideoNode, pictures: list[vs.VideoFrame]) -> 
 def in_turn(writer: Writer, clip: vs.VideoNode, pictures: list[vs.VideoFrame]) -> float:
     """As it was before the encoder had a thread of its own: while it works nothing else is asked for."""
 
-    def run() -> None:
+    def write() -> None:
         for frame in clip.frames(prefetch=vs.core.num_threads, close=True):
             writer.write(writer.prepare(frame))
 
-    return timed(run, writer)
+    return timed(write, writer)
 
 
 def side_by_side(writer: Writer, clip: vs.VideoNode, pictures: list[vs.VideoFrame]) -> float:
@@ -81,9 +108,9 @@ def side_by_side(writer: Writer, clip: vs.VideoNode, pictures: list[vs.VideoFram
     return time.perf_counter() - start
 
 
-def timed(run: Callable[[], object], writer: Writer) -> float:
+def timed(write: Callable[[], object], writer: Writer) -> float:
     start = time.perf_counter()
-    run()
+    write()
     writer.finish(is_whole=False)
     return time.perf_counter() - start
 

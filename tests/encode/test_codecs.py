@@ -1,5 +1,6 @@
 """What each codec and encoder may be asked for, and what FFmpeg is told then; no hardware is needed for it."""
 
+from collections.abc import Callable
 from typing import get_args, get_type_hints
 
 import av
@@ -112,25 +113,38 @@ def test_hardware_that_is_not_here_is_told_with_the_drivers_reason(codec: str, e
 
 
 def test_what_can_be_had_instead_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    here = {"h264_qsv"}
-    monkeypatch.setattr(encoders, "_refusal", lambda encoder, options, bits: None if encoder.name in here else "no GPU")
+    opens_where(monkeypatch, lambda name, options: None if name == "h264_qsv" else "no GPU")
     with pytest.raises(EncodeError) as caught:
         find_codec("h264", "nvenc").settle_options({})
     assert str(caught.value) == "nvenc cannot encode h264 here (no GPU); what can: --encoder software or qsv"
 
 
-def test_what_a_device_has_not_got_is_left_out(monkeypatch: pytest.MonkeyPatch, caplog) -> None:
-    monkeypatch.setattr(
-        encoders, "_refusal", lambda encoder, options, bits: "B frames are not supported" if "bf" in options else None
-    )
+@pytest.mark.parametrize(
+    ("lacks", "keeps"),
+    [("b_ref_mode", ["spatial-aq", "rc-lookahead", "bf"]), ("bf", ["spatial-aq", "rc-lookahead"]), ("spatial-aq", [])],
+)
+def test_what_a_device_has_not_got_is_left_out(monkeypatch: pytest.MonkeyPatch, caplog, lacks: str, keeps) -> None:
+    opens_where(monkeypatch, lambda name, options: f"{lacks} is not supported" if lacks in options else None)
     found = find_codec("hevc", "nvenc")
     options = found.build_options(20, "p7")
     with caplog.at_level("INFO"):
         settled = found.settle_options(options)
-    assert settled == {"tune": "hq", "rc": "vbr", "b": "0", "cq": "20", "preset": "p7"}
-    assert caplog.messages == [
-        "hevc_nvenc goes without bf, b_ref_mode, rc-lookahead, spatial-aq here (B frames are not supported)."
-    ]
+    extras = found.encoder.extras
+    assert settled == {"tune": "hq", "rc": "vbr", "b": "0", "cq": "20", "preset": "p7"} | {
+        key: extras[key] for key in keeps
+    }
+    left_out = ", ".join(key for key in extras if key not in keeps)
+    assert caplog.messages == [f"hevc_nvenc goes without {left_out} here ({lacks} is not supported)."]
+
+
+def opens_where(monkeypatch: pytest.MonkeyPatch, why_not: Callable[[str, dict[str, str]], str | None]) -> None:
+    """Stand in for drivers: say why an encoder does not open with some options, or None where it does."""
+
+    def open_(self: encoders.Encoder, context: av.CodecContext) -> None:
+        if reason := why_not(context.name, context.options):
+            raise EncodeError(reason)
+
+    monkeypatch.setattr(encoders.Encoder, "open", open_)
 
 
 def test_a_build_without_an_encoder_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

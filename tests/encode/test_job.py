@@ -1,5 +1,6 @@
 import os
 import signal
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -264,3 +265,37 @@ def test_odd_sizes_and_transparency_are_said_to_be_lost(run, caplog: pytest.LogC
         "Pictures of 63x47 cannot be held with chroma of half the size; the last column or row is cut off.",
         "The file's transparency is left out.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("codec", "encoder", "preset", "says"),
+    [
+        ("h264", "auto", None,
+         "libx264 at preset medium encodes 21.1 frames a second, the network makes 80.0; "
+         "faster: a faster --preset or --encoder nvenc, qsv, amf where there is such a GPU"),
+        ("hevc", "nvenc", "p1",
+         "hevc_nvenc at preset p1 encodes 21.1 frames a second, the network makes 80.0"),
+        ("ffv1", "auto", None, "ffv1 encodes 21.1 frames a second, the network makes 80.0"),
+    ],
+    ids=["software", "the fastest hardware", "lossless"],
+)  # fmt: skip
+def test_an_encoder_that_held_the_network_up_is_told_with_figures(codec, encoder, preset, says) -> None:
+    found = job.find_codec(codec, encoder)
+    pace = pump.Pace(clip=80.0, encoder=21.1, seconds=100.0, waited_seconds=73.6)
+    remark = job._remark(pace, found, found.build_options(None, preset))
+    assert remark == f"the network waited for the encoder 74% of the time: {says}"
+
+
+@pytest.mark.parametrize(("seconds", "waited_seconds"), [(100.0, 9.0), (5.0, 0.9), (0.0, 0.0)])
+def test_an_encoder_that_keeps_up_is_not_spoken_of(seconds: float, waited_seconds: float) -> None:
+    pace = pump.Pace(clip=80.0, encoder=79.0, seconds=seconds, waited_seconds=waited_seconds)
+    assert job._remark(pace, job.find_codec("h264"), {}) is None
+
+
+def test_a_slow_encoder_is_noticed(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = pump.Writer.write
+    monkeypatch.setattr(pump.Writer, "write", lambda self, picture: (time.sleep(0.1), write(self, picture)))
+    monkeypatch.setattr(vs.core, "num_threads", 1)
+    _, outcome = run(Recipe())
+    assert outcome.remark is not None
+    assert "the network waited for the encoder" in outcome.remark

@@ -16,6 +16,7 @@ import vapoursynth as vs
 from tests.encode.clips import Recipe, decode, packets
 from vsfdat.encode import codecs, encoders, job
 from vsfdat.encode.writer import Writer
+from vsfdat.errors import EncodeError
 
 SMALL = Recipe(size=(64, 64), audio=None)
 
@@ -55,6 +56,12 @@ def test_ffv1_works_on_24_slices_of_a_frame(run, monkeypatch: pytest.MonkeyPatch
     assert len(decode(output)) == 20
 
 
+@pytest.mark.parametrize("size", [(4, 4), (16, 4), (4, 16)])
+def test_ffv1_takes_pictures_too_small_for_24_slices(run, size: tuple[int, int]) -> None:
+    output, _ = run(replace(SMALL, size=size), (".mkv", ".mkv"), codec="ffv1")
+    assert len(decode(output)) == 20
+
+
 def test_encoders_write_nothing_to_the_terminal() -> None:
     """In a process of its own, as libraries read once how loud they may be."""
     script = """
@@ -65,8 +72,7 @@ for name in ("h264", "hevc", "av1", "ffv1"):
     context = av.CodecContext.create(codec.encoder.name, "w")
     context.width, context.height, context.framerate, context.pix_fmt = 128, 96, 25, "yuv420p10le"
     context.options = codec.build_options(None, None)
-    with codec.encoder.opening():
-        context.open()
+    codec.encoder.open(context)
     frames = [av.VideoFrame(128, 96, "yuv420p10le") for _ in range(3)]
     assert sum(packet.size for frame in [*frames, None] for packet in context.encode(frame))
 """
@@ -75,13 +81,21 @@ for name in ("h264", "hevc", "av1", "ffv1"):
 
 
 def test_how_loud_the_user_wants_a_library_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = []
+    context = SimpleNamespace(open=lambda: heard.append(os.environ["SVT_LOG"]))
     monkeypatch.setenv("SVT_LOG", "4")
-    with encoders.SVT_AV1.opening():
-        assert os.environ["SVT_LOG"] == "4"
+    encoders.SVT_AV1.open(context)
     monkeypatch.delenv("SVT_LOG")
-    with encoders.SVT_AV1.opening():
-        assert os.environ["SVT_LOG"] == "1"
+    encoders.SVT_AV1.open(context)
+    assert heard == ["4", "1"]
     assert "SVT_LOG" not in os.environ
+
+
+def test_what_the_encoder_refuses_is_told_in_its_own_words(run, tmp_path: Path) -> None:
+    with pytest.raises(EncodeError) as caught:
+        run(replace(SMALL, size=(8, 4)), codec="hevc")
+    assert str(caught.value) == "hevc cannot encode 16x8 with crf 18, preset medium (Image size is too small (16x8))"
+    assert [path.name for path in tmp_path.iterdir()] == ["source.mkv"]
 
 
 def test_interleaved_chroma_gives_the_same_picture(run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import vapoursynth as vs
 
@@ -26,8 +27,9 @@ _INTERLEAVED = {"yuv420p": "nv12", "yuv420p10le": "p010le"}
 class Encoder:
     """One encoder of FFmpeg's.
 
-    `quality` gives the options for a value of `crfs`, `extras` are those that not every device has, and `mastering`
-    words HDR10's metadata for the option `params`. `fastest` is one of `presets`.
+    `quality` gives the options for a value of `crfs`, `by_size` those for a width and height, `extras` are those that
+    not every device has, the rarest last, and `mastering` words HDR10's metadata for the option `params`. `fastest` is
+    one of `presets`.
     """
 
     kind: EncoderKind
@@ -40,6 +42,7 @@ class Encoder:
     max_bits: int = 16
     is_interleaved: bool = False
     options: Options = field(default_factory=dict)
+    by_size: Callable[[int, int], Options] = lambda width, height: {}  # noqa: ARG005
     extras: Options = field(default_factory=dict)
     params: str = ""
     mastering: Callable[[Mastering], str] = lambda mastering: ""  # noqa: ARG005
@@ -50,22 +53,25 @@ class Encoder:
         planar = planar_format(form)
         return _INTERLEAVED[planar] if self.is_interleaved else planar
 
-    def with_mastering(self, options: Options, mastering: Mastering | None) -> Options:
-        """Add HDR10's metadata, for those encoders that have an option for it."""
+    def for_picture(self, options: Options, width: int, height: int, mastering: Mastering | None) -> Options:
+        """Add to the options what depends on a picture's size, and HDR10's metadata where there is an option for it."""
         worded = self.mastering(mastering) if mastering else ""
         parts = [part for part in (options.get(self.params, ""), worded) if part]
-        return {**options, self.params: ":".join(parts)} if worded else options
+        return {**options, **self.by_size(width, height), **({self.params: ":".join(parts)} if worded else {})}
 
-    @contextlib.contextmanager
-    def opening(self) -> Iterator[None]:
-        """Have the block open the encoder: as quiet as others, where a library listens to its environment alone."""
-        mine = {key: value for key, value in self.environment.items() if key not in os.environ}
-        os.environ.update(mine)
-        try:
-            yield
-        finally:
-            for key in mine:
-                os.environ.pop(key, None)
+    def open(self, context: Any) -> None:
+        """Open a context of this encoder's, without a word on the terminal where the library can be told so.
+
+        Raises:
+            EncodeError: It does not open; the message is the library's or the driver's.
+        """
+        av = require("av")
+        with _environment(self.environment), _libraries_words() as said:
+            try:
+                context.open()
+            except (av.FFmpegError, ValueError, OSError) as error:
+                reason = said[0][2] if said else getattr(error, "strerror", None) or str(error)
+                raise EncodeError(reason.strip().rstrip(".")) from error
 
 
 def planar_format(form: vs.VideoFormat) -> str:
@@ -78,34 +84,46 @@ def try_options(encoder: Encoder, options: Options, bits: int) -> Options:
     """Open a hardware encoder once, for what it is like.
 
     Returns:
-        `options`, without the extras where this device has not got them.
+        `options`, without as many of the extras, from the last one on, as this device has not got.
 
     Raises:
         EncodeError: There is no such device, or it has no such encoder; the message is the driver's.
     """
-    plain = {key: value for key, value in options.items() if key not in encoder.extras}
-    refusal = _refusal(encoder, options, bits)
-    if refusal is None:
-        return options
-    if plain_refusal := _refusal(encoder, plain, bits):
-        raise EncodeError(plain_refusal)
-    _log.info("%s goes without %s here (%s).", encoder.name, ", ".join(encoder.extras), refusal)
-    return plain
+    extras = [key for key in options if key in encoder.extras]
+    why: list[str] = []
+    for count in range(len(extras) + 1):
+        left_out = extras[len(extras) - count :]
+        tried = {key: value for key, value in options.items() if key not in left_out}
+        try:
+            encoder.open(_trial(encoder, tried, bits))
+        except EncodeError as error:
+            why.append(str(error))
+            continue
+        if left_out:
+            _log.info("%s goes without %s here (%s).", encoder.name, ", ".join(left_out), why[0])
+        return tried
+    raise EncodeError(why[-1])
 
 
-def _refusal(encoder: Encoder, options: Options, bits: int) -> str | None:
-    """Say why an encoder does not open, in the driver's words; None where it does."""
-    av = require("av")
+def _trial(encoder: Encoder, options: Options, bits: int) -> Any:
+    """Make a context for a size that every device takes."""
+    context = require("av").CodecContext.create(encoder.name, "w")
+    context.width, context.height, context.framerate = 640, 360, 25
+    context.pix_fmt = encoder.pixel_format(vs.core.query_video_format(vs.YUV, vs.INTEGER, bits, 1, 1))
+    context.options = dict(options)
+    return context
+
+
+@contextlib.contextmanager
+def _environment(wanted: Options) -> Iterator[None]:
+    """Set what the user has not set, for those libraries that listen to nothing else."""
+    mine = {key: value for key, value in wanted.items() if key not in os.environ}
+    os.environ.update(mine)
     try:
-        with _libraries_words() as said, encoder.opening():
-            context = av.CodecContext.create(encoder.name, "w")
-            context.width, context.height, context.framerate = 640, 360, 25
-            context.pix_fmt = encoder.pixel_format(vs.core.query_video_format(vs.YUV, vs.INTEGER, bits, 1, 1))
-            context.options = dict(options)
-            context.open()
-    except (av.FFmpegError, ValueError, OSError) as error:
-        return said[0][2].strip().rstrip(".") if said else getattr(error, "strerror", None) or str(error)
-    return None
+        yield
+    finally:
+        for key in mine:
+            os.environ.pop(key, None)
 
 
 @contextlib.contextmanager
@@ -140,7 +158,10 @@ SVT_AV1 = Encoder(
     params="svtav1-params", mastering=for_svt, environment={"SVT_LOG": "1"},
 )  # fmt: skip
 # Each slice has a thread: 24 are for 24 cores, and take 0.2 to 0.9 % less room than 4 from 640×360 up.
-FFV1 = Encoder("software", "ffv1", options={"level": "3", "slices": "24", "slicecrc": "1"})
+FFV1 = Encoder(
+    "software", "ffv1", options={"level": "3", "slicecrc": "1"},
+    by_size=lambda width, height: {"slices": "24" if min(width, height) >= 16 else "4"},
+)  # fmt: skip
 
 
 def nvenc(codec: str, crfs: range) -> Encoder:
@@ -149,7 +170,7 @@ def nvenc(codec: str, crfs: range) -> Encoder:
         "nvenc", f"{codec}_nvenc", crfs, lambda crf: {"cq": str(crf)},
         presets=("p1", "p2", "p3", "p4", "p5", "p6", "p7"), preset="p5", fastest="p1", max_bits=_bits(codec),
         is_interleaved=True, options={"tune": "hq", "rc": "vbr", "b": "0"},
-        extras={"bf": "3", "b_ref_mode": "middle", "rc-lookahead": "32", "spatial-aq": "1"},
+        extras={"spatial-aq": "1", "rc-lookahead": "32", "bf": "3", "b_ref_mode": "middle"},
     )  # fmt: skip
 
 

@@ -69,7 +69,7 @@ class Writer:
         with contextlib.ExitStack() as stack:
             self._output = stack.enter_context(contextlib.closing(_create(path)))
             self._stream = _add_video(self._output, clip, source, picture, codec)
-            _open(self._stream.codec_context, codec, codec.encoder.with_mastering(options, picture.mastering))
+            _open(self._stream.codec_context, codec, options, picture)
             self._copied = stack.enter_context(contextlib.closing(CopiedStreams(source, plan, self._output)))
             self._output.start_encoding()
             self._stack = stack.pop_all()
@@ -153,17 +153,16 @@ def _add_video(output: Any, clip: vs.VideoNode, source: Source, picture: Picture
     return stream
 
 
-def _open(context: Any, codec: Codec, options: Options) -> None:
-    """Open the encoder, and say in one sentence what it refuses; the details are what it wrote to stderr itself."""
-    context.options = {**options, **context.options}
+def _open(context: Any, codec: Codec, options: Options, picture: Picture) -> None:
+    """Open the encoder, and say in one sentence what it refuses."""
+    mine = codec.encoder.for_picture(options, context.width, context.height, picture.mastering)
+    context.options = {**mine, **context.options}
     try:
-        with codec.encoder.opening():
-            context.open()
-    except (require("av").FFmpegError, ValueError) as error:
+        codec.encoder.open(context)
+    except EncodeError as error:
         asked = ", ".join(f"{key} {options[key]}" for key in ("crf", "preset") if key in options)
         raise EncodeError(
-            f"{codec.label} cannot encode {context.width}x{context.height}{f' with {asked}' * bool(asked)} "
-            f"({getattr(error, 'strerror', None) or error})"
+            f"{codec.label} cannot encode {context.width}x{context.height}{f' with {asked}' * bool(asked)} ({error})"
         ) from error
 
 

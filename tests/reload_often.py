@@ -73,7 +73,8 @@ def close_early(previewer):
         both_run.wait(20)
         time.sleep(0.5)
 
-    build, vsfdat.plugin.build = vsfdat.plugin.build, lambda module, **_: lambda: Enlarger(before=be_slow)
+    slots = importlib.import_module("vsfdat.engine.slots")
+    build, slots.build = slots.build, lambda module, **_: lambda: Enlarger(before=be_slow)
     environment = previewer.api.create_environment()
     previewer.set_environment(environment)
     vs.core.num_threads = 8
@@ -84,7 +85,7 @@ def close_early(previewer):
     both_run.wait(20)
     previewer.api.destroy_environment(environment)
     previewer.set_environment(None)
-    vsfdat.plugin.build = build
+    slots.build = build
     refused = [future for future in futures if "the clip was freed before" in str(future.exception())]
     assert (len(made), len(refused)) == (2, 10)
 

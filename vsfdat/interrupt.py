@@ -21,6 +21,13 @@ _PATIENCE = 4
 _SECONDS_TO_COME_BACK = 1
 
 
+class _Interrupted(KeyboardInterrupt):
+    """A KeyboardInterrupt that Python does not end the process for, though somebody has caught it.
+
+    It keeps in mind that the plain one ended a piece of code that `exec` ran, as dataclasses do.
+    """
+
+
 class _Wish:
     """A signal handler.
 
@@ -112,7 +119,7 @@ def end_at_once(unfinished: Path | None = None) -> None:
 
 
 def _interrupt() -> None:
-    raise KeyboardInterrupt
+    raise _Interrupted
 
 
 def _end_unless(back: threading.Event, reader: int) -> None:

@@ -12,6 +12,7 @@ import importlib
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -104,7 +105,7 @@ def in_turn(writer: Writer, clip: vs.VideoNode, pictures: list[vs.VideoFrame]) -
 
 def side_by_side(writer: Writer, clip: vs.VideoNode, pictures: list[vs.VideoFrame]) -> float:
     start = time.perf_counter()
-    pump.write_all(clip, writer, 2, "")
+    pump.write_all(clip, writer, 2, "", threading.Event())
     return time.perf_counter() - start
 
 

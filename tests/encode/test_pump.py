@@ -1,6 +1,5 @@
 """Frames asked for, copied and encoded side by side, and what is left when one of these fails."""
 
-import contextlib
 import threading
 import time
 
@@ -51,7 +50,7 @@ def test_frames_are_asked_for_while_the_encoder_works(monkeypatch: pytest.Monkey
             time.sleep(0.001)
         came.append((picture, len(asked)))
 
-    pump.write_all(clip, Stub(write), 1, "")
+    pump.write_all(clip, Stub(write), 1, "", threading.Event())
     assert came[0][1] >= wanted
     assert [picture for picture, _ in came] == list(range(40))
 
@@ -60,7 +59,7 @@ def test_only_few_pictures_wait_for_the_encoder(monkeypatch: pytest.MonkeyPatch)
     """Or memory would fill up with them."""
     monkeypatch.setattr(vs.core, "num_threads", 1)
     stub = Stub(lambda picture: time.sleep(0.002))
-    pump.write_all(BLANK, stub, 1, "")
+    pump.write_all(BLANK, stub, 1, "", threading.Event())
     assert 1 <= stub.most_waiting <= 2 + pump.PICTURES_AHEAD
 
 
@@ -72,7 +71,7 @@ def test_what_the_encoder_refuses_is_raised_as_it_is(picture: int) -> None:
 
     stub = Stub(write)
     with pytest.raises(OSError, match="No space left on device"):
-        pump.write_all(BLANK, stub, 2, "")
+        pump.write_all(BLANK, stub, 2, "", threading.Event())
     assert stub.finished is None
     assert not encoders()
 
@@ -85,18 +84,17 @@ def test_a_frame_that_fails_ends_the_encoder_too() -> None:
 
     stub = Stub(lambda picture: None)
     with pytest.raises(vs.Error, match="the network broke"):
-        pump.write_all(BLANK.std.FrameEval(select), stub, 2, "")
+        pump.write_all(BLANK.std.FrameEval(select), stub, 2, "", threading.Event())
     assert stub.frames <= 7
     assert stub.finished is None
     assert not encoders()
 
 
-def test_an_interrupt_writes_what_was_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_writes_what_was_under_way() -> None:
     stop = threading.Event()
-    monkeypatch.setattr(pump, "stop_on_interrupt", lambda: contextlib.nullcontext(stop))
     clip, asked = counted()
     stub = Stub(lambda picture: stop.set() if picture == 4 else None)
-    pump.write_all(clip, stub, 2, "")
+    pump.write_all(clip, stub, 2, "", stop)
     assert stub.frames == len(asked) < 40
     assert stub.finished is False
 
@@ -119,7 +117,7 @@ def test_the_pace_tells_who_waited_for_whom(monkeypatch: pytest.MonkeyPatch, slo
     monkeypatch.setattr(vs.core, "num_threads", 1)
     rest = {"encoder": (0.0, 0.02), "clip": (0.02, 0.0)}[slow]
     clip = BLANK.std.FrameEval(lambda n: time.sleep(rest[0]) or BLANK)
-    pace = pump.write_all(clip, Stub(lambda picture: time.sleep(rest[1])), 1, "")
+    pace = pump.write_all(clip, Stub(lambda picture: time.sleep(rest[1])), 1, "", threading.Event())
     share = pace.waited_seconds / pace.seconds
     if slow == "encoder":
         assert share > 0.5

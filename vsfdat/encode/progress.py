@@ -73,6 +73,7 @@ class _Log:
 def _bar(frames: int, title: str, stop: threading.Event, stderr: console.Unfailing) -> Iterator[Callable[[], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+    from rich.table import Column
     from rich.text import Text
 
     terminal = Console(file=cast("TextIO", stderr), force_terminal=True)
@@ -80,16 +81,16 @@ def _bar(frames: int, title: str, stop: threading.Event, stderr: console.Unfaili
     class Title(ProgressColumn):
         def render(self, task: Task) -> Text:  # noqa: ARG002 (the signature of columns)
             words = "stopping after the frames under way" if stop.is_set() else title
-            return Text(_shorten(words, terminal.width // 3), no_wrap=True)
+            return Text(_shorten(words, terminal.width // 3))
 
     class Numbers(ProgressColumn):
         def render(self, task: Task) -> Text:
             speed = f"{task.speed:.2f}" if task.speed else "-"
-            return Text(f"{int(task.completed)}/{frames} {speed} fps", no_wrap=True)
+            return Text(f"{int(task.completed)}/{frames} {speed} fps")
 
-    columns: list[ProgressColumn] = [Numbers(), TextColumn("ETA"), TimeRemainingColumn()]
+    columns: list[ProgressColumn] = [Numbers(Column(no_wrap=True)), TextColumn("ETA"), TimeRemainingColumn()]
     if terminal.width >= _WIDE_ENOUGH:
-        columns = [Title(), BarColumn(), *columns]
+        columns = [Title(Column(no_wrap=True)), BarColumn(bar_width=None), *columns]
     with Progress(*columns, console=terminal, redirect_stdout=False) as progress:
         task = progress.add_task("", total=frames)
         yield lambda: progress.advance(task)

@@ -15,6 +15,7 @@ from tests.encode.clips import Recipe, decode, make_model, make_video
 from vsfdat import console
 from vsfdat.cli import main
 from vsfdat.encode import Outcome
+from vsfdat.errors import printable
 
 HEAVY = ("torch", "vapoursynth", "numpy", "av")
 
@@ -138,7 +139,7 @@ def test_any_name_will_do_for_input_and_output(tmp_path: Path, capsys, monkeypat
     make_video(tmp_path / "video.mkv", Recipe(pts=(0, 512, 1024), audio=None)).rename(name)
     Path("out").mkdir()
     main([name, f"out/{name}", "--model", str(model), "--device", "cpu"])
-    shown = console.printable(name)
+    shown = printable(name)
     assert capsys.readouterr().err.startswith(f"out/{shown}: 3 frames, 64x48, in ")
     assert [path.name for path in Path("out").iterdir()] == [name]
     main(["info", f"out/{name}"])

@@ -11,7 +11,7 @@ ROOT = Path(vsfdat.__file__).parent
 MAY_IMPORT = {
     "arch": set(), "ops": set(), "frames": set(), "pipeline": set(), "errors": set(), "notices": set(),
     "options": {"models"},
-    "console": set(), "interrupt": {"console"},
+    "console": {"errors"}, "interrupt": {"console"},
     "models": {"arch", "errors"},
     "engine": {"arch", "ops", "errors", "notices", "options"},
     "encode": {"plugin", "color", "models", "errors", "notices", "options", "console", "interrupt"},

@@ -6,18 +6,17 @@ Work of a night must not be lost to a line that nobody can read: what is said he
 import contextlib
 import logging
 import os
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO, cast
 
+from .errors import printable
+
 FAILED = 1
 INTERRUPTED = 130  # what shells give a process that Ctrl-C ended
 
 _SHOW_CURSOR = b"\r\n\x1b[?25h"
-_NOT_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_NOT_UNICODE = re.compile(r"[\ud800-\udc7f\udd00-\udfff]")
 
 
 class Unfailing:
@@ -65,7 +64,7 @@ class Lines(logging.Handler):
 def say(line: str) -> None:
     """Write a line to stderr if that is possible; whatever else happens goes on."""
     stream = Unfailing(sys.stderr)
-    stream.write(printable(line) + "\n")
+    stream.write(_printable_lines(line) + "\n")
     stream.flush()
 
 
@@ -73,7 +72,7 @@ def show(line: str) -> None:
     """Write a line that was asked for to stdout; where that fails, the process ends with a line that says so."""
     with _on_stdout() as stdout:
         encoding = stdout.encoding or "utf-8"
-        stdout.write(printable(line).encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        stdout.write(_printable_lines(line).encode(encoding, "backslashreplace").decode(encoding) + "\n")
         stdout.flush()
 
 
@@ -81,13 +80,6 @@ def say_at_the_end(line: str) -> None:
     """Say a last line from a signal handler, which may have interrupted another line of the same stream."""
     with contextlib.suppress(OSError):
         os.write(2, (_SHOW_CURSOR if os.isatty(2) else b"") + line.encode() + b"\n")
-
-
-def printable(text: str) -> str:
-    r"""Make a file's name or tag fit for a terminal: bytes that are no text become \xe9, controls become \x1b."""
-    text = _NOT_UNICODE.sub(_escape, text)
-    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return _NOT_TEXT.sub(_escape, text)
 
 
 def missing(*packages: str, install: str = '"vsfdat[cli]"') -> str:
@@ -138,5 +130,5 @@ def _open_standard_streams() -> None:
     os.close(number)
 
 
-def _escape(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape").decode()
+def _printable_lines(text: str) -> str:
+    return "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))

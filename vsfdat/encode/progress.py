@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TextIO, cast
 
 from vsfdat import console
+from vsfdat.errors import printable
 
 from .extras import require
 
@@ -32,7 +33,7 @@ def show_progress(frames: int, title: str, stop: threading.Event | None = None) 
     require("rich")
     stderr = console.Unfailing(sys.stderr)
     if stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown"):
-        with _bar(frames, console.printable(title), stop or threading.Event(), stderr) as advance:
+        with _bar(frames, printable(title), stop or threading.Event(), stderr) as advance:
             yield advance
     else:
         yield _Log(frames, title)

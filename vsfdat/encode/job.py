@@ -98,7 +98,7 @@ def upscale_file(path: Path, output: Path, settings: Settings) -> Outcome:
 def _upscale(source: Source, codec: Codec, settings: Settings) -> tuple[vs.VideoNode, Picture]:
     from vsfdat import plugin  # with torch, which takes seconds; a mistake in the arguments is told before that
 
-    picture = source.mending.retry(lambda: describe(source.clip))
+    picture = source.mending.retry(lambda: describe(source.clip, codec))
     upscaled = plugin.upscale(settle_matrix(source.clip, picture), **vars(settings.upscale))
     return to_encoder(upscaled, source.clip.format, picture, codec, settings.scale_to_height), picture
 

@@ -6,7 +6,8 @@ from fractions import Fraction
 
 import vapoursynth as vs
 
-from vsfdat.color import NO_MATRIX, guess_matrix
+from vsfdat.color import NO_MATRIX, drop_reserved, guess_matrix, why_not_rgb
+from vsfdat.errors import EncodeError
 
 from .codecs import Codec
 from .mastering import Mastering, read_mastering, tell_what_is_dynamic
@@ -14,6 +15,15 @@ from .mastering import Mastering, read_mastering, tell_what_is_dynamic
 _log = logging.getLogger(__name__)
 
 _UNSPECIFIED = 2
+
+# In pixels. libx265 refuses less without saying why, SVT-AV1 writes beyond its memory.
+_LEAST_SIDE = {"hevc": 16, "av1": 16}
+# What codecs have numbers for, or their containers, of what the others write as it is.
+_PRIMARIES = {"h264": range(13), "hevc": range(13)}
+_CHROMA_LOCATIONS = {
+    "av1": (vs.CHROMA_LEFT, vs.CHROMA_TOP_LEFT),
+    "ffv1": (vs.CHROMA_LEFT, vs.CHROMA_CENTER, vs.CHROMA_TOP_LEFT, vs.CHROMA_TOP),
+}
 
 
 @dataclass(frozen=True)
@@ -29,36 +39,67 @@ class Picture:
     mastering: Mastering | None = None
 
 
-def describe(clip: vs.VideoNode) -> Picture:
-    """Read the first frame's properties, and settle what they leave open.
+def describe(clip: vs.VideoNode, codec: Codec) -> Picture:
+    """Read the first frame's properties, and settle what they leave open or the codec cannot say.
 
     The matrix is always settled: a player guesses a missing one by the size, and the size is about to change.
+
+    Args:
+        clip: The file's frames.
+        codec: Of the output.
+
+    Raises:
+        EncodeError: The matrix is one that cannot be undone.
     """
     with clip.get_frame(0) as frame:
         props = dict(frame.props)
     tell_what_is_dynamic(props)
-    matrix = int(props.get("_Matrix", _UNSPECIFIED))
-    if clip.format.color_family != vs.YUV:
-        matrix = int(vs.MATRIX_BT709)
-    elif matrix in NO_MATRIX:
-        matrix = int(guess_matrix(clip.width, clip.height))
-        _log.warning(
-            "The file does not say which YUV matrix it has; taken as %s for %dx%d, and the output says so.",
-            "BT.709" if matrix == vs.MATRIX_BT709 else "BT.601", clip.width, clip.height,
-        )  # fmt: skip
+    drop_reserved(props)
+    primaries, transfer = (int(props.get(name, _UNSPECIFIED)) for name in ("_Primaries", "_Transfer"))
+    location = int(props.get("_ChromaLocation", vs.CHROMA_LEFT))
     return Picture(
-        matrix=matrix,
-        primaries=int(props.get("_Primaries", _UNSPECIFIED)),
-        transfer=int(props.get("_Transfer", _UNSPECIFIED)),
+        matrix=_find_matrix(clip, int(props.get("_Matrix", _UNSPECIFIED)), primaries, transfer),
+        primaries=_find_primaries(primaries, codec),
+        transfer=transfer,
         is_full_range=clip.format.color_family != vs.RGB and props.get("_Range", vs.RANGE_LIMITED) == vs.RANGE_FULL,
-        chroma_location=int(props.get("_ChromaLocation", vs.CHROMA_LEFT)),
+        # Chroma is made anew, so that any place is as good as it is known.
+        chroma_location=location if location in _CHROMA_LOCATIONS.get(codec.name, (location,)) else vs.CHROMA_LEFT,
         sample_aspect=Fraction(int(props.get("_SARNum", 1)) or 1, int(props.get("_SARDen", 1)) or 1),
         mastering=read_mastering(props),
     )
 
 
+def _find_matrix(clip: vs.VideoNode, matrix: int, primaries: int, transfer: int) -> int:
+    if clip.format.color_family != vs.YUV:
+        return int(vs.MATRIX_BT709)
+    if matrix in NO_MATRIX:
+        matrix = int(guess_matrix(clip.width, clip.height))
+        _log.warning(
+            "The file does not say which YUV matrix it has; taken as %s for %dx%d, and the output says so.",
+            "BT.709" if matrix == vs.MATRIX_BT709 else "BT.601", clip.width, clip.height,
+        )  # fmt: skip
+    if problem := why_not_rgb(matrix, primaries, transfer):
+        raise EncodeError(
+            f"{problem}; if the file holds something else, write that into it, as with ffmpeg -i IN -c copy -bsf:v "
+            "hevc_metadata=matrix_coefficients=9 OUT (or h264_metadata, av1_metadata; colour_primaries, "
+            "transfer_characteristics), else convert it to another matrix first"
+        )
+    return matrix
+
+
+def _find_primaries(primaries: int, codec: Codec) -> int:
+    if primaries in _PRIMARIES.get(codec.name, (primaries,)):
+        return primaries
+    _log.warning(
+        "%s cannot say that primaries are %d (EBU Tech 3213-E), and the output leaves them open; "
+        "--codec av1 and ffv1 keep them.", codec.name, primaries,
+    )  # fmt: skip
+    return _UNSPECIFIED
+
+
 def settle_matrix(clip: vs.VideoNode, picture: Picture) -> vs.VideoNode:
-    """Have a YUV clip's frames name the matrix that was settled on."""
+    """Have a YUV clip's frames name the matrix that was settled on, and no frames carry what is left out."""
+    clip = clip.std.RemoveFrameProps("_Alpha")
     return clip.std.SetFrameProps(_Matrix=picture.matrix) if clip.format.color_family == vs.YUV else clip
 
 
@@ -73,12 +114,16 @@ def to_encoder(
         picture: How the result is to be read.
         codec: Says how many bits and how much chroma it takes.
         height: In pixels, where not what the network gives; the width follows.
+
+    Raises:
+        EncodeError: The pictures are too small for the codec.
     """
     form = codec.choose_format(source)
     if height is not None and height != clip.height:
         width = max(2, round(clip.width * height / clip.height / 2) * 2)
         clip = clip.resize.Lanczos(width, height)
-    clip = _crop_to_whole_chroma(clip, form)
+    clip = _crop_to_whole_chroma(_double_single(clip), form)
+    _check_size(clip, codec)
     return clip.resize.Bicubic(
         format=form.id,
         matrix=picture.matrix,
@@ -88,9 +133,27 @@ def to_encoder(
     )
 
 
+def _double_single(clip: vs.VideoNode) -> vs.VideoNode:
+    """Show the only column or row twice: no encoder takes one alone."""
+    doubled = vs.core.std.StackHorizontal([clip, clip]) if clip.width == 1 else clip
+    doubled = vs.core.std.StackVertical([doubled, doubled]) if clip.height == 1 else doubled
+    if doubled is not clip:
+        _log.warning("No encoder takes pictures of %dx%d; the only column or row is doubled.", clip.width, clip.height)
+    return doubled
+
+
 def _crop_to_whole_chroma(clip: vs.VideoNode, form: vs.VideoFormat) -> vs.VideoNode:
     right, bottom = clip.width % (1 << form.subsampling_w), clip.height % (1 << form.subsampling_h)
     if not right and not bottom:
         return clip
     _log.warning("4:2:0 needs even sizes: of %dx%d the last column or row is cut off.", clip.width, clip.height)
     return clip.std.Crop(right=right, bottom=bottom)
+
+
+def _check_size(clip: vs.VideoNode, codec: Codec) -> None:
+    least = _LEAST_SIDE.get(codec.name, 1)
+    if min(clip.width, clip.height) < least:
+        raise EncodeError(
+            f"{codec.name} needs pictures of at least {least}x{least}, and these become {clip.width}x{clip.height}; "
+            "use --codec h264 or ffv1"
+        )

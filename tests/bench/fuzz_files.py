@@ -26,7 +26,7 @@ import cyclopts  # noqa: F401 (as below: seconds that each child would spend)
 import rich.progress  # noqa: F401
 import safetensors.torch  # noqa: F401
 
-import vsfdat.encode  # noqa: F401
+import vsfdat.encode
 import vsfdat.plugin  # noqa: F401
 from tests.encode.clips import Recipe, make_video
 from vsfdat import cli

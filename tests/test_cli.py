@@ -108,6 +108,7 @@ def test_another_network_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[
             for option, time in (("--end", "inf"), ("--start", "nan"), ("--start", "-0:10"), ("--end", "1e400"))
         ),
         (["info", "{folder}"], "vsfdat: input is a folder, name a video file in it: {folder}\n"),
+        (["{folder}", "{folder}/o.mp4"], "vsfdat: input is a folder, name a video file in it: {folder}\n"),
     ],
 )  # fmt: skip
 def test_mistakes_are_told_in_one_line(tmp_path: Path, capsys, arguments, message) -> None:

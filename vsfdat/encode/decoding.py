@@ -31,10 +31,7 @@ class Film:
 
     def decode(self, start: int) -> Iterator[tuple[int, Any | None]]:
         """Yield (pts, picture) from `start` on or earlier, and (pts before, None) for what cannot be decoded."""
-        with open_container(self.path) as container:
-            stream = container.streams[self.stream_index]
-            if self.has_stamps:
-                seek(container, stream, start)
+        with self.open_at(start) as (container, stream):
             pts, count = self.pts[0], 0
             for picture in decode_past_damage(container, stream):
                 if picture is not None and not self.has_stamps:
@@ -42,6 +39,20 @@ class Film:
                 elif picture is not None and picture.pts is not None:
                     pts = picture.pts
                 yield pts, picture
+
+    @contextlib.contextmanager
+    def open_at(self, pts: int) -> Iterator[tuple[Any, Any]]:
+        """Open the file where its stream can be decoded from for the picture at `pts` to be whole; give both."""
+        # A second earlier, because pictures that are shown before a key frame may be stored behind it.
+        pts -= round(1 / self.time_base)
+        with contextlib.ExitStack() as stack:
+            container = stack.enter_context(open_container(self.path))
+            if self.has_stamps and pts > self.pts[0]:
+                try:
+                    container.seek(pts, stream=container.streams[self.stream_index])
+                except require("av").FFmpegError:  # which leaves it who knows where
+                    container = stack.enter_context(open_container(self.path))
+            yield container, container.streams[self.stream_index]
 
 
 def decode_past_damage(container: Any, stream: Any, threads: int = 1) -> Iterator[Any | None]:
@@ -63,13 +74,6 @@ def decode_past_damage(container: Any, stream: Any, threads: int = 1) -> Iterato
                 yield None
             else:
                 yield from pictures
-
-
-def seek(container: Any, stream: Any, pts: int) -> None:
-    """Go to where a stream can be decoded from for the picture at `pts` to be whole, or stay where none is known."""
-    # A second earlier, because pictures that are shown before a key frame may be stored behind it.
-    with contextlib.suppress(require("av").FFmpegError):
-        container.seek(pts - round(1 / stream.time_base), stream=stream)
 
 
 class Reader:

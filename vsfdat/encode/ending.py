@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from .container import open_container
-from .decoding import Film, seek
+from .decoding import Film
 from .extras import require
 
 _log = logging.getLogger(__name__)
 
-# Their headers say how long the file is; of all others FFmpeg reckons it from the end of the file.
-_PROMISE = {"mov", "matroska", "avi", "flv"}
+# Their headers say how long the video is, or all of the file; of all others FFmpeg reckons it from the end of the file.
+_PROMISE_VIDEO = {"mov", "avi"}
+_PROMISE_ALL = {"matroska", "flv"}
 
 # Of seconds: headers round.
 _MISSED = 1
@@ -31,13 +31,11 @@ class Ending:
 def find_ending(film: Film) -> Ending:
     """Read a file's packets from the film's last picture on, and warn where its header promises more."""
     last, duration, later = film.pts[-1], 0, False
-    with open_container(film.path) as container:
-        video = container.streams[film.stream_index]
+    with film.open_at(last) as (container, video):
         promise = _read_promise(container, video)
         if promise is None and not film.has_stamps:
             return Ending(0, later=False)
         ends = {film.stream_index: last * film.time_base}
-        seek(container, video, last)
         for packet, begins in _timed_packets(container):
             index, lasts = packet.stream_index, packet.duration or 0
             ends[index] = max(ends.get(index, begins), begins + lasts * packet.time_base)
@@ -53,8 +51,10 @@ def find_ending(film: Film) -> Ending:
 def decode_later(film: Film) -> list[int]:
     """Decode what comes after a film's last picture, for its times."""
     last = film.pts[-1]
-    found = [pts for pts, picture in film.decode(last) if picture is not None and pts > last]
-    return sorted(set(found))
+    found = [pts for pts, picture in film.decode(last) if picture is not None]
+    known = sum(pts >= min(found, default=last) for pts in film.pts)
+    # Where as many are known, one decoder only calls their times otherwise than the other.
+    return sorted({pts for pts in found if pts > last}) if len(found) > known else []
 
 
 @dataclass(frozen=True)
@@ -66,15 +66,16 @@ class _Promise:
 
 
 def _read_promise(container: Any, video: Any) -> _Promise | None:
-    if not _PROMISE & set(container.format.name.split(",")):
-        return None
-    lasts = (video.duration or 0) * video.time_base
-    if video.frames and video.average_rate:
-        lasts = max(lasts, video.frames / video.average_rate)
-    if lasts:
+    names = set(container.format.name.split(","))
+    if names & _PROMISE_VIDEO:
+        lasts = (video.duration or 0) * video.time_base
+        if video.frames and video.average_rate:
+            lasts = max(lasts, video.frames / video.average_rate)
         return _Promise((video.start_time or 0) * video.time_base + lasts, is_videos=True)
-    # Some count from when the first packet is shown, and some from nought, which is never later.
-    return _Promise(Fraction(container.duration, 1_000_000), is_videos=False) if container.duration else None
+    if names & _PROMISE_ALL and container.duration:
+        # Some count from when the first packet is shown, and some from nought, which is never later.
+        return _Promise(Fraction(container.duration, 1_000_000), is_videos=False)
+    return None
 
 
 def _timed_packets(container: Any) -> Iterator[tuple[Any, Fraction]]:

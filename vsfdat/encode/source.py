@@ -84,6 +84,7 @@ class _Stream:
     start: int
     origin: int
     is_broadcast: bool
+    states_times: bool
     has_alpha: bool
 
 
@@ -142,7 +143,8 @@ def cut(source: Source, start: float | None, end: float | None) -> Source:
 def _probe(path: Path) -> _Stream:
     with open_container(path) as container:
         stream = video_stream(container, path)
-        is_broadcast = any(name in _BROADCAST for name in container.format.name.split(","))
+        names = container.format.name.split(",")
+        is_broadcast = any(name in _BROADCAST for name in names)
         begins = Fraction(container.start_time or 0, 1_000_000) if is_broadcast else 0
         return _Stream(
             index=stream.index,
@@ -151,8 +153,10 @@ def _probe(path: Path) -> _Stream:
             start=stream.start_time or 0,
             origin=round(begins / stream.time_base),
             is_broadcast=is_broadcast,
+            # FFmpeg counts its packets instead, and otherwise after a seek than from the beginning.
+            states_times="avi" not in names,
             # Beside the pictures of VP8 and VP9, where their decoders do not look.
-            has_alpha=stream.metadata.get("alpha_mode") == "1",
+            has_alpha=("alpha_mode", "1") in {(key.lower(), value) for key, value in stream.metadata.items()},
         )
 
 
@@ -226,7 +230,8 @@ def _time(path: Path, stream: _Stream, clip: vs.VideoNode, stamps: list[int]) ->
         fps = clip.fps or Fraction(25)
         _log.warning("The file does not say when each frame is shown; taken as a constant %.3f frames a second.", fps)
         pts = [stream.start + round(n / fps / stream.time_base) for n in range(clip.num_frames)]
-    return Film(path, stream.index, pts, stream.time_base, stream.origin, has_stamps=is_exact and bool(stamps))
+    has_stamps = is_exact and bool(stamps) and stream.states_times
+    return Film(path, stream.index, pts, stream.time_base, stream.origin, has_stamps)
 
 
 def _ffmpeg_times(path: Path, stream: _Stream) -> list[int]:

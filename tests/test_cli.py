@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+import av
 import pytest
 
 from tests.encode.clips import Recipe, decode, make_model, make_video
@@ -132,6 +133,14 @@ def test_a_cut_may_be_given_as_a_clock_would(tmp_path: Path) -> None:
     video, model = make_video(tmp_path / "video.mp4"), make_model(tmp_path / "2x.safetensors")
     main([str(video), str(tmp_path / "o.mp4"), "--model", str(model), "--start", "0:00.2", "--end", "0:0:0.4"])
     assert len(decode(tmp_path / "o.mp4")) == 5
+
+
+@pytest.mark.parametrize(("option", "kinds"), [("--no-audio", ["video"]), ("--no-subtitles", ["video", "audio"])])
+def test_streams_can_be_left_out(tmp_path: Path, option: str, kinds: list[str]) -> None:
+    video, model = make_video(tmp_path / "video.mp4"), make_model(tmp_path / "2x.safetensors")
+    main([str(video), str(tmp_path / "o.mp4"), "--model", str(model), "--end", "0.2", option])
+    with av.open(str(tmp_path / "o.mp4")) as container:
+        assert [stream.type for stream in container.streams] == kinds
 
 
 def test_control_c_leaves_a_playable_file_and_no_other(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ class _Planner:
         name, mimetype = stream.metadata.get("filename", name), stream.metadata.get("mimetype", mimetype)
         data = b"".join(bytes(packet) for packet in sample.packets[:1])
         cover = Attachment(name, mimetype, data, sample.codec, (stream.width, stream.height))
-        if self._container == "mp4" and sample.codec in _PICTURES:
+        if self._container == "mp4" and sample.codec in _PICTURES and all(cover.size):
             self.covers.append(cover)
         else:
             self._attach(sample, cover)

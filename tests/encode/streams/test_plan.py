@@ -149,3 +149,20 @@ def test_tags_that_have_no_place_are_named(tmp_path: Path, plain: Path, caplog) 
         "mp4 has no place for tags of the file, which are left out: DIRECTOR, MOOD; "
         "an output that ends in .mkv keeps them."
     ]
+
+
+def test_pictures_of_all_around_are_said_to_lose_their_mark(tmp_path: Path, plain: Path, caplog) -> None:
+    path = remake(plain, tmp_path / "around.mp4", lambda output, _: None)
+    words = {"Spherical": "true", "Stitched": "true", "StitchingSoftware": "x", "ProjectionType": "equirectangular"}
+    described = "".join(f"<GSpherical:{key}>{value}</GSpherical:{key}>" for key, value in words.items())
+    mark = bytes.fromhex("ffcc8263f8554a938814587a02521fdd") + described.encode()
+    box = (len(mark) + 8).to_bytes(4, "big") + b"uuid" + mark
+    content = bytearray(path.read_bytes())
+    track = content.index(b"trak") - 4
+    size = int.from_bytes(content[track : track + 4], "big")
+    content[track + size : track + size] = box
+    for place in (track, content.index(b"moov") - 4):
+        content[place : place + 4] = (int.from_bytes(content[place : place + 4], "big") + len(box)).to_bytes(4, "big")
+    path.write_bytes(content)
+    plan(path, "matroska")
+    assert caplog.messages == ["The mark that the pictures show all around (360°) is left out; a player must be told."]

@@ -61,6 +61,21 @@ def test_a_gap_in_the_sound_stays_one(tmp_path: Path, upscale) -> None:
     assert np.flatnonzero(~heard)[[0, -1]] / 48000 == pytest.approx([0.2, 0.5], abs=0.001)
 
 
+def test_sound_that_changes_midway_goes_on_as_it_began(tmp_path: Path, upscale, caplog) -> None:
+    plain = make_video(tmp_path / "plain.mkv", Recipe(audio=None))
+    stereo, mono = b"\x03\xc0\x31\x40" + b"\x20\0" * 480, b"\x03\xc0\x11\x40" + b"\x20\0\0\0" * 240
+
+    def edit(output, _):
+        sound = output.add_mux_stream("pcm_bluray", rate=48000)
+        return [packet_of(sound, stereo if number < 80 else mono, number / 200, 0.005) for number in range(160)]
+
+    output = upscale(remake(plain, tmp_path / "film.m2ts", edit), ".mp4")
+    heard = sound_of(output)
+    assert heard.shape == (38400, 2)
+    assert np.all(heard != 0)
+    assert caplog.messages[1:] == ["audio stream 1 changes midway, to 48000 Hz, s16, mono; it is kept as it begins."]
+
+
 @pytest.mark.parametrize("ending", [".mkv", ".mp4", ".mov"])
 def test_aac_of_broadcasts_is_taken_out_of_its_wrapping(tmp_path: Path, upscale, caplog, ending: str) -> None:
     plain = make_video(tmp_path / "plain.mkv", Recipe())

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import av
 import pytest
 
 from tests.encode.clips import Recipe, decode, make_model, make_video
@@ -204,6 +205,14 @@ def test_what_held_the_work_up_is_told_once(tmp_path: Path, capsys, monkeypatch)
     assert capsys.readouterr().err == (
         f"{tmp_path}/o.mp4: 5 frames, 64x48, in 2.0 s (2.50 fps)\nthe network waited for the encoder\n"
     )
+
+
+@pytest.mark.parametrize(("option", "kinds"), [("--no-audio", ["video"]), ("--no-subtitles", ["video", "audio"])])
+def test_streams_can_be_left_out(tmp_path: Path, option: str, kinds: list[str]) -> None:
+    video, model = make_video(tmp_path / "video.mp4"), make_model(tmp_path / "2x.safetensors")
+    main([str(video), str(tmp_path / "o.mp4"), "--model", str(model), "--end", "0.2", option])
+    with av.open(str(tmp_path / "o.mp4")) as container:
+        assert [stream.type for stream in container.streams] == kinds
 
 
 def test_control_c_leaves_a_playable_file_and_a_second_one_too(tmp_path: Path) -> None:

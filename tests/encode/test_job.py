@@ -57,15 +57,6 @@ def test_a_cut_moves_picture_sound_and_subtitles_together(run) -> None:
     assert packets(output, "subtitles") == [(Fraction(1, 10), b"kept")]
 
 
-def test_what_the_container_cannot_hold_is_said(run, caplog: pytest.LogCaptureFixture) -> None:
-    run(Recipe(subtitles=[(0.1, 0.2, "hello")]))
-    assert caplog.messages == [
-        "subtitle stream 2 (subrip) does not fit into mp4 and is left out; an output that ends in .mkv keeps it."
-    ]
-    with pytest.raises(EncodeError, match=r"^audio stream 1 \(flac\) does not fit into webm, choose an output that "):
-        run(Recipe(audio="flac"), (".mkv", ".webm"), codec="av1")
-
-
 @pytest.mark.parametrize(
     ("recipe", "codec", "pixel_format"),
     [

@@ -16,6 +16,8 @@ _USER_DATA = b"\x00\x00\x01\xb2"
 _BEGINNINGS = (b"\xb5\x00\x31GA94\x03", _USER_DATA + b"GA94\x03", _USER_DATA + b"CC\x01\xf8", _USER_DATA + b"\x03")
 # Codecs of which FFmpeg's decoders tell captions.
 WITH_CAPTIONS = ("h264", "hevc", "mpeg2video", "mpeg1video")
+# Of one picture's captions: 31 constructs of 3 bytes.
+_MOST_BYTES = 93
 # Packets back to the last picture that needs no other, from which on captions are decoded.
 _MOST_SINCE_KEY = 600
 # Farther than pictures that need no other are from each other.
@@ -43,16 +45,19 @@ class Captions:
     Args:
         path: The file.
         index: Of the video stream.
-        begin: Time of the first frame that will be asked for, in the stream's unit.
+        begin: A moment in the stream's unit: captions of pictures before it are not wanted.
     """
 
-    def __init__(self, path: Path, index: int, begin: int) -> None:
+    def __init__(self, path: Path, index: int, begin: Fraction) -> None:
         self._input = open_container(path)
         self._video = self._input.streams[index]
         self._video.thread_type = "AUTO"
         self._seek(begin)
         self._found = self._read()
         self._next = next(self._found, None)
+        self._untaken = b""
+        self._gather(begin)
+        self._untaken = b""
         self._raw: Any = None
 
     def close(self) -> None:
@@ -60,11 +65,12 @@ class Captions:
         self._input.close()
 
     def before(self, moment: Fraction) -> bytes:
-        """Take the captions of all pictures shown before a moment, in the stream's unit, that were not taken yet."""
-        taken = b""
-        while self._next is not None and self._next[0] < moment:
-            taken += self._next[1]
-            self._next = next(self._found, None)
+        """Take the captions of all pictures shown before a moment, in the stream's unit, that were not taken yet.
+
+        Not more than one picture can hold: the rest is for the next.
+        """
+        self._gather(moment)
+        taken, self._untaken = self._untaken[:_MOST_BYTES], self._untaken[_MOST_BYTES:]
         return taken
 
     def put_on(self, picture: Any, captions: bytes) -> Any:
@@ -83,9 +89,14 @@ class Captions:
         frame.pict_type = picture.pict_type  # or each would be coded as the first of a film is
         return frame
 
-    def _seek(self, begin: int) -> None:
+    def _gather(self, moment: Fraction) -> None:
+        while self._next is not None and self._next[0] < moment:
+            self._untaken += self._next[1]
+            self._next = next(self._found, None)
+
+    def _seek(self, begin: Fraction) -> None:
         """Go where decoding gives all pictures from a moment on; in broadcasts FFmpeg finds any picture."""
-        early = begin - round(_SECONDS_EARLY / self._video.time_base)
+        early = round(begin - _SECONDS_EARLY / Fraction(self._video.time_base))
         if early > (self._video.start_time or 0):
             with contextlib.suppress(require("av").FFmpegError):
                 self._input.seek(early, stream=self._video)

@@ -1,7 +1,7 @@
 """Everything in a file beside its video: carried over as planned, in step with the video."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -44,6 +44,7 @@ class CopiedStreams:
 
     def close(self) -> None:
         """Let go of the source's file."""
+        self._packets.close()
         self._input.close()
         if self._captions is not None:
             self._captions.close()
@@ -149,11 +150,9 @@ class CopiedStreams:
         if fit:
             encoder.options.setdefault("a53cc", "1")
         later = source.pts[1] if len(source.pts) > 1 else source.end
-        captions = Captions(source.path, video.index, source.pts[0])
-        captions.before(source.pts[0] - Fraction(later - source.pts[0], 2))
-        return captions
+        return Captions(source.path, video.index, source.pts[0] - Fraction(later - source.pts[0], 2))
 
-    def _read_packets(self) -> Iterator[tuple[Fraction, list[Any]]]:
+    def _read_packets(self) -> Generator[tuple[Fraction, list[Any]]]:
         """Yield (when in the output, packets), in the file's order."""
         for packet in self._demux() if self._carriers else ():
             if not self._clip(packet):

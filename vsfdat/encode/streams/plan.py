@@ -20,7 +20,11 @@ from .ways import Way
 _log = logging.getLogger(__name__)
 
 # What a picture may be called in a file, where its own name is not known, and what kind of file it is.
-_PICTURES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
+_PICTURES = {
+    "mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png"), "bmp": ("cover.bmp", "image/bmp"),
+    "gif": ("cover.gif", "image/gif"), "webp": ("cover.webp", "image/webp"),
+}  # fmt: skip
+_COVERS_OF_MP4 = ("mjpeg", "png", "bmp")
 
 
 @dataclass(frozen=True)
@@ -164,7 +168,7 @@ class _Planner:
         name, mimetype = stream.metadata.get("filename", name), stream.metadata.get("mimetype", mimetype)
         data = b"".join(bytes(packet) for packet in sample.packets[:1])
         cover = Attachment(name, mimetype, data, sample.codec, (stream.width, stream.height))
-        if self._container == "mp4" and sample.codec in _PICTURES:
+        if self._container == "mp4" and sample.codec in _COVERS_OF_MP4 and all(cover.size):
             self.covers.append(cover)
         else:
             self._attach(sample, cover)

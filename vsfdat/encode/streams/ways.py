@@ -1,12 +1,16 @@
 """The ways in which a stream comes into an output: as it is, or as something that holds the same."""
 
 import io
+import itertools
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, override
 
 from ..extras import require
 from .latm import LatmReader
+
+_log = logging.getLogger(__name__)
 
 # Of channels that a file only counts.
 _LAYOUTS = {"1 channels": "mono", "2 channels": "stereo", "6 channels": "5.1", "8 channels": "7.1"}
@@ -72,24 +76,38 @@ class Recoded(Carrier):
         self._stream = stream
         sound = stream.codec_context
         self.target = output.add_stream(encoder, rate=sound.sample_rate)
-        self.target.codec_context.layout = _LAYOUTS.get(sound.layout.name, sound.layout.name)
-        self.target.codec_context.format = sample_format
+        self._encoder = self.target.codec_context
+        self._encoder.layout = _LAYOUTS.get(sound.layout.name, sound.layout.name)
+        self._encoder.format = sample_format
+        self._form: tuple[Any, ...] | None = None
         self._graph: Any = None
 
     @override
     def carry(self, packet: Any) -> Iterable[Any]:
         for frame in self._stream.decode(packet):
-            if self._graph is None:
-                self._graph = _silence_for_gaps(frame)
+            form = frame.sample_rate, frame.format.name, frame.layout.name
+            if form != self._form:
+                yield from self._drain()
+                self._tell_change(form)
+                self._form, self._graph = form, _silence_for_gaps(frame, self._encoder)
             self._graph.push(frame)
             yield from self._encode()
 
     @override
     def finish(self) -> Iterable[Any]:
+        yield from self._drain()
+        if self._graph is not None:
+            yield from self.target.encode(None)
+
+    def _tell_change(self, form: tuple[Any, ...]) -> None:
+        if self._form is not None:
+            _log.warning("audio stream %d changes midway, to %d Hz, %s, %s; it is kept as it begins.",
+                         self._stream.index, *form)  # fmt: skip
+
+    def _drain(self) -> Iterable[Any]:
         if self._graph is not None:
             self._graph.push(None)
             yield from self._encode()
-            yield from self.target.encode(None)
 
     def _encode(self) -> Iterable[Any]:
         av = require("av")
@@ -154,15 +172,21 @@ def _neutral(kind: str) -> Any:
     return av.open(io.BytesIO(b"1\n00:00:00,000 --> 00:00:01,000\n-\n"), format="srt")
 
 
-def _silence_for_gaps(frame: Any) -> Any:
-    """Make a filter that passes sound like that of a frame as it is, in step with its times."""
+def _silence_for_gaps(frame: Any, encoder: Any) -> Any:
+    """Make a filter that gives sound like that of a frame to an encoder as it is, in step with its times."""
     graph = require("av").filter.Graph()
-    source = graph.add_abuffer(
-        sample_rate=frame.sample_rate, format=frame.format.name, layout=frame.layout.name, time_base=frame.time_base
+    chain = (
+        graph.add_abuffer(
+            sample_rate=frame.sample_rate, format=frame.format.name, layout=frame.layout.name, time_base=frame.time_base
+        ),
+        graph.add("aresample", f"async=1:min_hard_comp={_GAP}"),
+        graph.add(
+            "aformat",
+            f"sample_fmts={encoder.format.name}:channel_layouts={encoder.layout.name}:sample_rates={encoder.sample_rate}",
+        ),
+        graph.add("abuffersink"),
     )
-    in_step = graph.add("aresample", f"async=1:min_hard_comp={_GAP}")
-    sink = graph.add("abuffersink")
-    source.link_to(in_step)
-    in_step.link_to(sink)
+    for before, after in itertools.pairwise(chain):
+        before.link_to(after)
     graph.configure()
     return graph

@@ -136,6 +136,13 @@ def test_presets_take_overrides(preset: str) -> None:
     assert network.config.embed_dim == PRESETS[preset].embed_dim
 
 
+def test_the_public_names_are_the_class_and_a_function_for_each_preset() -> None:
+    """By these the published usage example builds its networks."""
+    published = ["fdat_tiny", "fdat_light", "fdat_medium", "fdat_medium_aligned", "fdat_large", "fdat_xl"]
+    assert list(PRESETS) == published
+    assert set(arch.__all__) == {"FDAT", "FDATConfig", "PRESETS", *published}
+
+
 def test_the_documented_example() -> None:
     assert fdat_tiny(scale=4)(torch.randn(1, 3, 64, 64)).shape == (1, 3, 256, 256)
 

@@ -1,10 +1,5 @@
-"""The exact engine gives the whole frame's picture, whatever the strips.
+"""The exact engine gives the whole frame's picture, whatever the strips."""
 
-The measure everywhere: its error against the plain module in float64 is at most twice the plain module's own error in
-the engine's precision, plus 1e-6.
-"""
-
-import copy
 import sys
 import weakref
 from dataclasses import replace
@@ -15,49 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from tests.engine.truth import ALL_ROWS, CPU, SMALL, STRIP_ROWS, Truth, best, build, run
 from tests.random_weights import random_network
-from vsfdat.arch import FDAT, PRESETS, FDATConfig
-from vsfdat.arch.config import UPSAMPLER_SCALES
+from vsfdat.arch import PRESETS, FDATConfig
 from vsfdat.bench.measure import rise_of_memory
 from vsfdat.engine import plan as planning
 from vsfdat.engine import runner
 from vsfdat.engine.plan import Plan
-from vsfdat.engine.runner import ExactEngine
 from vsfdat.models import load_model
-from vsfdat.ops import REFERENCE, Backend, choose
-
-CPU = torch.device("cpu")
-SMALL = FDATConfig(embed_dim=24, num_groups=2, depth_per_group=1, num_heads=3, scale=2, mid_dim=16)
-ALL_ROWS = 4096
-STRIP_ROWS = (8, 16, ALL_ROWS)
-
-
-def build(network: FDAT, plan: Plan, backend: Backend = REFERENCE, dtype: torch.dtype = torch.float32) -> ExactEngine:
-    return runner.build(network, CPU, dtype, backend=backend, plan=plan)()
-
-
-def best(dtype: torch.dtype) -> Backend:
-    return choose(CPU, dtype, runner.shape_of(SMALL))
-
-
-def run(network: FDAT, frame: Tensor) -> Tensor:
-    with torch.inference_mode():
-        return network(frame.unsqueeze(0))[0]
-
-
-class Truth:
-    """A network in float64 and in a lower precision, on one frame."""
-
-    def __init__(self, network: FDAT, frame: Tensor, dtype: torch.dtype = torch.float32) -> None:
-        self.picture = run(copy.deepcopy(network).double(), frame.double())
-        self.plain_error = self.error(run(copy.deepcopy(network).to(dtype), frame.to(dtype)))
-
-    def error(self, picture: Tensor) -> float:
-        assert picture.shape == self.picture.shape
-        return (picture.double() - self.picture).abs().max().item()
-
-    def check(self, picture: Tensor, which: object = None) -> None:
-        assert self.error(picture) <= 2 * self.plain_error + 1e-6, which
+from vsfdat.ops import REFERENCE, Backend
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -70,21 +31,6 @@ def test_every_preset_at_every_strip_height(preset: str) -> None:
     for backend in (REFERENCE, best(torch.float32)):
         for rows in STRIP_ROWS if backend is REFERENCE else (8,):
             truth.check(build(network, Plan(rows), backend)(frame), (backend.name, rows))
-
-
-@pytest.mark.parametrize(
-    ("head", "unshuffle_mod"),
-    [(head, False) for head in UPSAMPLER_SCALES] + [(head, True) for head in UPSAMPLER_SCALES if head != "conv"],
-)
-def test_every_head(head: str, unshuffle_mod: bool) -> None:
-    base = replace(SMALL, num_groups=1, unshuffle_mod=unshuffle_mod)
-    for scale in (1, 2) if unshuffle_mod else UPSAMPLER_SCALES[head]:
-        network = random_network(replace(base, upsampler_type=head, scale=scale))
-        frame = torch.rand(3, 83, 11)  # tall enough for the head to be cut, at half the rows too
-        truth = Truth(network, frame)
-        for backend in (REFERENCE, best(torch.float32)):
-            for rows in STRIP_ROWS:
-                truth.check(build(network, Plan(rows), backend)(frame), (backend.name, scale, rows))
 
 
 def test_the_default_model_at_a_larger_size() -> None:
@@ -104,16 +50,6 @@ def test_low_precision(dtype: torch.dtype, backend: Backend | None, model: str) 
     truth = Truth(network, frame, dtype)
     for rows in (8, ALL_ROWS):
         truth.check(build(network, Plan(rows), backend or best(dtype), dtype)(frame), rows)
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_a_head_of_two_doublings_in_low_precision(dtype: torch.dtype) -> None:
-    """No embedded model ends in one."""
-    network = random_network(replace(SMALL, upsampler_type="transpose+conv", scale=4))
-    frame = torch.rand(3, 83, 11)
-    truth = Truth(network, frame, dtype)
-    for rows in (8, ALL_ROWS):
-        truth.check(build(network, Plan(rows), best(dtype), dtype)(frame), rows)
 
 
 @settings(max_examples=15, deadline=None)

@@ -18,7 +18,7 @@ from vsfdat.ops.cuda.build import KernelModule
 
 _HERE = Path(__file__).parent
 _SOURCES = Path(build.__file__).parent / "csrc"
-_KERNEL = re.compile(r"^KERNEL\(.*\) (\w+)\(", re.MULTILINE)
+_KERNEL = re.compile(r"^KERNEL\(.*\)\s+(\w+)\(", re.MULTILINE)
 _folder = tempfile.TemporaryDirectory()
 
 

@@ -5,9 +5,9 @@ constexpr int NT = C8 / 8;
 constexpr int MT = 8 / WARPS;  // tiles of 16 pixels a warp: two rows of 8, below each other
 
 // x + a + GELU(depthwise3×3(LN(x)))·sigmoid(a·gate), a = LN(x)·matrixᵀ + shift.
-KERNEL(WARPS * 32, BLOCKS_PER_SM) channel_apply(const u16* x, u16* out, const u16* weight, const u16* bias, const u16* taps,
-                                           const float* gate, const u16* matrix, const float* shift, int start, int stop,
-                                           int height, int width) {
+KERNEL(WARPS * 32, BLOCKS_PER_SM)
+channel_apply(const u16* x, u16* out, const u16* weight, const u16* bias, const u16* taps, const float* gate,
+              const u16* matrix, const float* shift, int start, int stop, int height, int width) {
     constexpr int THREADS = WARPS * 32;
     const Lane own(threadIdx.x);
     const Extent extent = {start, stop, height, width};
@@ -67,8 +67,9 @@ KERNEL(WARPS * 32, BLOCKS_PER_SM) channel_apply(const u16* x, u16* out, const u1
 // A warp makes 16 rows of the matrix.
 constexpr int STRIPES = (C8 + 15) / 16, GRAM_THREADS = STRIPES * 32;
 
-KERNEL(GRAM_THREADS, GRAM_THREADS > 256 ? 1 : 2) channel_reduce(const u16* x, float* gram, float* sums, const u16* weight, const u16* bias,
-                                       int start, int stop, int height, int width) {
+KERNEL(GRAM_THREADS, GRAM_THREADS > 256 ? 1 : 2)
+channel_reduce(const u16* x, float* gram, float* sums, const u16* weight, const u16* bias, int start, int stop,
+               int height, int width) {
     const Lane own(threadIdx.x);
     u16* n = (u16*)shared_memory;  // [SPAN, CP], and 8 numbers that the last row's tiles may touch
     const long long first = (long long)start * width, last = (long long)stop * width;
@@ -77,8 +78,9 @@ KERNEL(GRAM_THREADS, GRAM_THREADS > 256 ? 1 : 2) channel_reduce(const u16* x, fl
     for (int i = own.thread; i < 8; i += GRAM_THREADS) n[SPAN * CP + i] = 0;
     for (long long from = first + (long long)blockIdx.x * SPAN; from < last; from += (long long)gridDim.x * SPAN) {
         barrier();  // all are done with the last span
-        normalise<GRAM_THREADS, SPAN, 4>(n, weight, bias, own.thread,
-                                [&](int p) -> const u16* { return from + p < last ? x + (from + p) * C : nullptr; });
+        normalise<GRAM_THREADS, SPAN, 4>(n, weight, bias, own.thread, [&](int p) -> const u16* {
+            return from + p < last ? x + (from + p) * C : nullptr;
+        });
         barrier();
 #pragma unroll 2
         for (int k = 0; k < SPAN; k += 16) {

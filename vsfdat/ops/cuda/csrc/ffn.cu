@@ -6,18 +6,19 @@ constexpr int HP = odd_eighths(D_STEP), STEPS = D / D_STEP;  // D padded to a mu
 constexpr int ROWS = (HALO + 15) / 16 * 16;
 constexpr int ACROSS = WARPS / 4, NT1 = D_STEP / 8 / ACROSS;  // fc1: 4 warps of 3 row tiles, the columns among the rest
 static_assert(D_STEP % 16 == 0 && D_STEP % (8 * ACROSS) == 0 && D % D_STEP == 0, "every warp makes whole tiles");
-constexpr int MT2 = 8 / WARPS, NT2 = C8 / 8;                  // fc2: row tiles a warp, each two rows of 8 pixels
+constexpr int MT2 = 8 / WARPS, NT2 = C8 / 8;  // fc2: row tiles a warp, each two rows of 8 pixels
 
-KERNEL(WARPS * 32, BLOCKS_PER_SM) ffn(const u16* x, u16* out, const u16* weight, const u16* bias, const u16* fc1, const u16* taps,
-                                 const u16* fc2, int start, int stop, int height, int width) {
+KERNEL(WARPS * 32, BLOCKS_PER_SM)
+ffn(const u16* x, u16* out, const u16* weight, const u16* bias, const u16* fc1, const u16* taps, const u16* fc2,
+    int start, int stop, int height, int width) {
     const Lane own(threadIdx.x);
     const Extent extent = {start, stop, height, width};
     const int top = start + blockIdx.y * TILE_H, left = blockIdx.x * TILE_W;
-    u16* n = (u16*)shared_memory;             // [ROWS, CP]
-    u16* hidden = n + ROWS * CP;              // [ROWS, HP]
-    u16* first = hidden + ROWS * HP;          // [D_STEP, CP]
-    u16* second = first + D_STEP * CP;        // [C8, HP]
-    u32* tap = (u32*)(second + C8 * HP);      // [D_STEP / 2, TAPS]
+    u16* n = (u16*)shared_memory;         // [ROWS, CP]
+    u16* hidden = n + ROWS * CP;          // [ROWS, HP]
+    u16* first = hidden + ROWS * HP;      // [D_STEP, CP]
+    u16* second = first + D_STEP * CP;    // [C8, HP]
+    u32* tap = (u32*)(second + C8 * HP);  // [D_STEP / 2, TAPS]
 
     copy_matrix<WARPS * 32>(first, fc1, D_STEP, C8, CP, own.thread);
     end_copies();
@@ -26,7 +27,8 @@ KERNEL(WARPS * 32, BLOCKS_PER_SM) ffn(const u16* x, u16* out, const u16* weight,
 
     u32 rows[3];
 #pragma unroll
-    for (int m = 0; m < 3; m++) rows[m] = place(n + ((own.warp % 4 * 3 + m) * 16 + own.lane % 16) * CP + own.lane / 16 * 8);
+    for (int m = 0; m < 3; m++)
+        rows[m] = place(n + ((own.warp % 4 * 3 + m) * 16 + own.lane % 16) * CP + own.lane / 16 * 8);
     const int column = own.warp / 4 * NT1 * 8;  // of fc1's
     const int wx = own.warp % 2 * 8 + own.g, wy = own.warp / 2 * MT2 * 2;
     // Of fc2's part, two column tiles by two eighths of the step; of an odd last one, what is not used too.
@@ -53,7 +55,8 @@ KERNEL(WARPS * 32, BLOCKS_PER_SM) ffn(const u16* x, u16* out, const u16* weight,
             }
         await_copies();
         barrier();  // the hidden channels and fc2's part are here, and all are done with fc1's
-        if (step + 1 < STEPS) copy_matrix<WARPS * 32>(first, fc1 + (step + 1) * D_STEP * C8, D_STEP, C8, CP, own.thread);
+        if (step + 1 < STEPS)
+            copy_matrix<WARPS * 32>(first, fc1 + (step + 1) * D_STEP * C8, D_STEP, C8, CP, own.thread);
         end_copies();
 
 #pragma unroll

@@ -2,12 +2,12 @@
 #include "tile.cuh"
 
 constexpr int TOKENS = WINDOW * WINDOW;
-constexpr int KP = HEAD_DIM + 8;              // numbers a token takes in shared memory; a head's channels end in zeros
+constexpr int KP = HEAD_DIM + 8;  // numbers a token takes in shared memory; a head's channels end in zeros
 constexpr int WIDE = HEADS * HEAD_DIM, WIDE_P = odd_eighths(WIDE);
 constexpr int NT = C8 / 8;
-constexpr int MT = 8 / WARPS;                 // tiles of 16 tokens a warp
-constexpr int ARENA = 3 * HEAD_DIM * CP + 4 * TOKENS * KP;       // a head's weights, and keys and values of two windows
-constexpr int FIT = ARENA / WIDE_P / 16 * 16;                // columns of the projection that fit in their place
+constexpr int MT = 8 / WARPS;                               // tiles of 16 tokens a warp
+constexpr int ARENA = 3 * HEAD_DIM * CP + 4 * TOKENS * KP;  // a head's weights, and keys and values of two windows
+constexpr int FIT = ARENA / WIDE_P / 16 * 16;               // columns of the projection that fit in their place
 constexpr int PART = FIT < C8 ? FIT : C8, PARTS = (C8 + PART - 1) / PART;
 
 // exp(score − the row's largest), and one over the rows' sums; a lane holds parts of rows g and g + 8.
@@ -35,10 +35,10 @@ DEVICE void softmax(float (&score)[8][4], float (&inverse)[2]) {
 
 // x + window_attention(LN(x))·projectionᵀ + projection_bias + GELU(depthwise3×3(LN(x))): two windows a block, a
 // head's weights at a time.
-KERNEL(WARPS * 32, BLOCKS_PER_SM) spatial_apply(const u16* x, u16* out, const u16* weight, const u16* bias, const u16* qkv,
-                                           const float* qkv_bias, const Vector* position, const u16* taps,
-                                           const u16* projection, const float* projection_bias, int start, int stop,
-                                           int height, int width) {
+KERNEL(WARPS * 32, BLOCKS_PER_SM)
+spatial_apply(const u16* x, u16* out, const u16* weight, const u16* bias, const u16* qkv, const float* qkv_bias,
+              const Vector* position, const u16* taps, const u16* projection, const float* projection_bias, int start,
+              int stop, int height, int width) {
     constexpr int THREADS = WARPS * 32;
     const Lane own(threadIdx.x);
     const Extent extent = {start, stop, height, width};
@@ -59,7 +59,8 @@ KERNEL(WARPS * 32, BLOCKS_PER_SM) spatial_apply(const u16* x, u16* out, const u1
     u32 rows[MT];
 #pragma unroll
     for (int m = 0; m < MT; m++)
-        rows[m] = place(n + ((token / 8 + m * 2 + r / 8 + 1) * HALO_W + window * 8 + r % 8 + 1) * CP + own.lane / 16 * 8);
+        rows[m] =
+            place(n + ((token / 8 + m * 2 + r / 8 + 1) * HALO_W + window * 8 + r % 8 + 1) * CP + own.lane / 16 * 8);
     const u32 keys = place(key + (own.lane % 8 + own.lane / 16 * 8) * KP + own.lane / 8 % 2 * 8);
     const u32 values = place(value + own.lane % 16 * KP + own.lane / 16 * 8);
     u32 attended[MT][HEADS][2][4];
@@ -70,7 +71,8 @@ KERNEL(WARPS * 32, BLOCKS_PER_SM) spatial_apply(const u16* x, u16* out, const u1
         Sums made[MT][12];
 #pragma unroll
         for (int j = 0; j < 12; j++) {
-            const float even = qkv_bias[head * 96 + j * 8 + own.t * 2], odd = qkv_bias[head * 96 + j * 8 + own.t * 2 + 1];
+            const float even = qkv_bias[head * 96 + j * 8 + own.t * 2],
+                        odd = qkv_bias[head * 96 + j * 8 + own.t * 2 + 1];
 #pragma unroll
             for (int m = 0; m < MT; m++) begin(made[m][j], even, odd);
         }
@@ -89,7 +91,8 @@ KERNEL(WARPS * 32, BLOCKS_PER_SM) spatial_apply(const u16* x, u16* out, const u1
             }
         }
         barrier();  // keys and values are here, and all are done with the weights
-        if (head + 1 < HEADS) copy_matrix<THREADS>(arena, qkv + (head + 1) * 3 * HEAD_DIM * C8, 3 * HEAD_DIM, C8, CP, own.thread);
+        if (head + 1 < HEADS)
+            copy_matrix<THREADS>(arena, qkv + (head + 1) * 3 * HEAD_DIM * C8, 3 * HEAD_DIM, C8, CP, own.thread);
         end_copies();
 
         float score[MT][8][4];
@@ -197,12 +200,13 @@ KERNEL(WARPS * 32, BLOCKS_PER_SM) spatial_apply(const u16* x, u16* out, const u1
 
 // Sums of GELU(depthwise3×3(LN(x))) over the tiles blockIdx.x, + gridDim.x, …: [blocks, C]. A warp walks down half
 // a tile's columns.
-KERNEL(REDUCE_THREADS, 3) spatial_reduce(const u16* x, float* sums, const u16* weight, const u16* bias, const u16* taps,
-                                  int start, int stop, int height, int width) {
+KERNEL(REDUCE_THREADS, 3)
+spatial_reduce(const u16* x, float* sums, const u16* weight, const u16* bias, const u16* taps, int start, int stop,
+               int height, int width) {
     const Lane own(threadIdx.x);
     const Extent extent = {start, stop, height, width};
-    u16* n = (u16*)shared_memory;       // [HALO, CP]
-    u32* tap = (u32*)(n + HALO * CP);   // [C8 / 2, TAPS]
+    u16* n = (u16*)shared_memory;                 // [HALO, CP]
+    u32* tap = (u32*)(n + HALO * CP);             // [C8 / 2, TAPS]
     float* half = (float*)(tap + C8 / 2 * TAPS);  // [2, C8]
     copy_matrix<REDUCE_THREADS>((u16*)tap, taps, 1, C8 * TAPS, 0, own.thread);
     end_copies();

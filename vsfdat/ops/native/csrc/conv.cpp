@@ -33,10 +33,12 @@ class Conv {
 
 using namespace vsfdat;
 
-EXPORT void* conv_new(const float* weight, const float* bias, int in, int out) { return new Conv(weight, bias, in, out); }
+EXPORT void* conv_new(const float* weight, const float* bias, int in, int out) {
+    return new Conv(weight, bias, in, out);
+}
 EXPORT void conv_free(void* weights) { delete static_cast<Conv*>(weights); }
-EXPORT void conv(const void* weights, const Scalar* x, int h, int w, int c, int start, int stop, int threads, Scalar* out,
-                 const Scalar* residual) {
+EXPORT void conv(const void* weights, const Scalar* x, int h, int w, int c, int start, int stop, int threads,
+                 Scalar* out, const Scalar* residual) {
     const Conv& conv = *static_cast<const Conv*>(weights);
     conv({x, h, w, c}, residual, output(out, h, w, conv.out_channels(), start, stop), threads);
 }

@@ -9,7 +9,8 @@ namespace vsfdat {
 class DirectConv {
   public:
     // weight [out, in, 3, 3]
-    DirectConv(const float* weight, const float* bias, int in, int out) : in_(in), out_(out), bias_(padded_copy(bias, out)) {
+    DirectConv(const float* weight, const float* bias, int in, int out)
+        : in_(in), out_(out), bias_(padded_copy(bias, out)) {
         // Three products, one for each row of taps, over [3 taps, pixel] side by side in memory.
         std::vector<float> taps(size_t(out) * 3 * pixel());
         for (int y = 0; y < 3; ++y) {
@@ -22,20 +23,20 @@ class DirectConv {
     }
 
     void operator()(Map map, const Scalar* residual, Output out, int threads) const {
-        const Blocks blocks(map.w, out.start, out.stop, kColumns, threads);
+        const Blocks blocks(map.w, out.start, out.stop, COLUMNS, threads);
         Pool::instance().run(blocks.count(), threads, [&](int i) { block(map, residual, out, blocks[i]); });
     }
 
   private:
-    static constexpr int kColumns = 128;
+    static constexpr int COLUMNS = 128;
 
     // Numbers of a pixel: whole words.
-    int pixel() const { return words(in_) * kPerWord; }
+    int pixel() const { return words(in_) * PER_WORD; }
 
     void block(Map map, const Scalar* residual, Output out, Block b) const {
         Scratch& scratch = Scratch::of_this_thread();
-        const int columns = b.columns(), whole = round_up(columns, kTileRows), stride = padded(out_);
-        Ring ring(scratch, size_t(whole + 2) * pixel() + kLanes, map.h);
+        const int columns = b.columns(), whole = round_up(columns, TILE_ROWS), stride = padded(out_);
+        Ring ring(scratch, size_t(whole + 2) * pixel() + LANES, map.h);
         float* sums = scratch.take<float>(size_t(whole) * stride);
         for (int y = b.top - 1; y <= b.bottom; ++y) {
             if (y >= 0 && y < map.h) copy_row(map, y, b.left - 1, columns + 2, ring[y]);
@@ -53,7 +54,7 @@ class DirectConv {
     void copy_row(Map map, int y, int x, int columns, Number* row) const {
         for (int i = 0; i < columns; ++i, row += pixel()) {
             const bool inside = x + i >= 0 && x + i < map.w;
-            for (int c = 0; c < pixel(); c += kLanes) {
+            for (int c = 0; c < pixel(); c += LANES) {
                 const Vec v = inside ? load<Vec>(map.at(y, x + i) + c, in_ - c) : Vec{};
                 store(row + c, v, pixel() - c);
             }

@@ -1,5 +1,6 @@
-// What the ops' C functions have in common, which Python calls: KIND_new and KIND_free for the weights of a layer, and for
-// each op a function of weights, a map [h, w, c], the rows [start, stop) that it makes, threads, and what it writes.
+// What the ops' C functions have in common, which Python calls: KIND_new and KIND_free for the weights of a layer, and
+// for each op a function of weights, a map [h, w, c], the rows [start, stop) that it makes, threads, and what it
+// writes.
 #pragma once
 
 #include "maps.h"

@@ -7,8 +7,8 @@ namespace vsfdat {
 
 class Ffn {
   public:
-    Ffn(const float* norm_weight, const float* norm_bias, const float* fc1, const float* conv, const float* fc2, int channels,
-        int hidden)
+    Ffn(const float* norm_weight, const float* norm_bias, const float* fc1, const float* conv, const float* fc2,
+        int channels, int hidden)
         : norm_(norm_weight, norm_bias, channels), conv_(conv, hidden), channels_(channels), hidden_(hidden),
           fc1_(fc1_memory_.pack(fc1, hidden, channels)), fc2_(fc2_memory_.pack(fc2, channels, hidden)) {}
 
@@ -21,17 +21,17 @@ class Ffn {
     // The ring should leave half of a megabyte of L2 to weights and the rest.
     int block_columns() const {
         const int fitting = (384 << 10) / int(3 * padded(hidden_) * sizeof(Number));
-        return std::max(fitting / kTileRows * kTileRows - kTileRows, 2 * kTileRows);
+        return std::max(fitting / TILE_ROWS * TILE_ROWS - TILE_ROWS, 2 * TILE_ROWS);
     }
 
     void block(Map map, Output out, Block b) const {
         Scratch& scratch = Scratch::of_this_thread();
-        const int columns = b.columns(), halo_columns = round_up(columns + 2, kTileRows);
+        const int columns = b.columns(), halo_columns = round_up(columns + 2, TILE_ROWS);
         const int stride = padded(channels_), hidden_stride = padded(hidden_);
         Ring ring(scratch, size_t(halo_columns) * hidden_stride, map.h);
         Number* normalised = scratch.take_zeroed<Number>(size_t(halo_columns) * stride);
-        Number* mixed = scratch.take_zeroed<Number>(size_t(round_up(columns, kTileRows)) * hidden_stride);
-        float* sums = scratch.take<float>(size_t(round_up(columns, kTileRows)) * stride);
+        Number* mixed = scratch.take_zeroed<Number>(size_t(round_up(columns, TILE_ROWS)) * hidden_stride);
+        float* sums = scratch.take<float>(size_t(round_up(columns, TILE_ROWS)) * stride);
 
         for (int y = b.top - 1; y <= b.bottom; ++y) {
             if (y >= 0 && y < map.h) hidden_row(map, y, b, normalised, ring[y]);
@@ -64,11 +64,12 @@ class Ffn {
 
 using namespace vsfdat;
 
-EXPORT void* ffn_new(const float* norm_weight, const float* norm_bias, const float* fc1, const float* conv, const float* fc2,
-                     int channels, int hidden) {
+EXPORT void* ffn_new(const float* norm_weight, const float* norm_bias, const float* fc1, const float* conv,
+                     const float* fc2, int channels, int hidden) {
     return new Ffn(norm_weight, norm_bias, fc1, conv, fc2, channels, hidden);
 }
 EXPORT void ffn_free(void* weights) { delete static_cast<Ffn*>(weights); }
-EXPORT void ffn(const void* weights, const Scalar* x, int h, int w, int c, int start, int stop, int threads, Scalar* out) {
+EXPORT void ffn(const void* weights, const Scalar* x, int h, int w, int c, int start, int stop, int threads,
+                Scalar* out) {
     (*static_cast<const Ffn*>(weights))({x, h, w, c}, output(out, h, w, c, start, stop), threads);
 }

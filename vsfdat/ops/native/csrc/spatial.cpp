@@ -7,21 +7,22 @@ namespace vsfdat {
 
 class Spatial {
   public:
-    Spatial(const float* norm_weight, const float* norm_bias, const float* qkv, const float* qkv_bias, const float* bias,
-            const float* conv, int channels, int heads, int window)
-        : norm_(norm_weight, norm_bias, channels), conv_(conv, channels), channels_(channels), heads_(heads), window_(window) {
+    Spatial(const float* norm_weight, const float* norm_bias, const float* qkv, const float* qkv_bias,
+            const float* bias, const float* conv, int channels, int heads, int window)
+        : norm_(norm_weight, norm_bias, channels), conv_(conv, channels), channels_(channels), heads_(heads),
+          window_(window) {
         pack_qkv(qkv, qkv_bias);
         pack_bias(bias);
     }
 
     // sums [C] of GELU(depthwise(LN(x))) over rows [start, stop).
     void reduce(Map map, int start, int stop, float* sums, int threads) const {
-        const int stride = padded(channels_), parts = (stop - start + kReduceRows - 1) / kReduceRows;
+        const int stride = padded(channels_), parts = (stop - start + REDUCE_ROWS - 1) / REDUCE_ROWS;
         std::vector<double> partial(size_t(parts) * stride);
         Pool::instance().run(parts, threads, [&](int i) {
-            const int top = start + i * kReduceRows;
-            for (int left = 0; left < map.w; left += kColumns)
-                reduce_block(map, {left, std::min(left + kColumns, map.w), top, std::min(top + kReduceRows, stop)},
+            const int top = start + i * REDUCE_ROWS;
+            for (int left = 0; left < map.w; left += COLUMNS)
+                reduce_block(map, {left, std::min(left + COLUMNS, map.w), top, std::min(top + REDUCE_ROWS, stop)},
                              &partial[size_t(i) * stride]);
         });
         for (int c = 0; c < channels_; ++c) {
@@ -46,17 +47,17 @@ class Spatial {
     }
 
   private:
-    static constexpr int kColumns = 128, kReduceRows = 16;
+    static constexpr int COLUMNS = 128, REDUCE_ROWS = 16;
 
     int head_dim() const { return channels_ / heads_; }
     // Heads start on whole words.
-    int head_numbers() const { return words(head_dim()) * kPerWord; }
+    int head_numbers() const { return words(head_dim()) * PER_WORD; }
     int inner() const { return heads_ * head_numbers(); }
     int pixels() const { return window_ * window_; }
     // Queries run along the lanes, keys along the rows of tiles.
     int queries() const { return padded(pixels()); }
     int qkv_stride() const { return padded(3 * inner()); }
-    int rows() const { return round_up(pixels(), kTileRows); }
+    int rows() const { return round_up(pixels(), TILE_ROWS); }
 
     // [3·C, C] -> [3·heads·head_numbers, C]: q, k, v, each head padded; log2(e) goes into q, for exp2.
     void pack_qkv(const float* qkv, const float* bias) {
@@ -64,9 +65,11 @@ class Spatial {
         std::vector<float> weight(size_t(n) * channels_);
         qkv_bias_.resize(padded(n));
         for (int i = 0; i < 3 * channels_; ++i) {
-            const int part = i / channels_, h = i % channels_ / head_dim(), at = part * inner() + h * head_numbers() + i % head_dim();
-            const float factor = part == 0 ? kLog2E : 1.0f;
-            for (int c = 0; c < channels_; ++c) weight[size_t(at) * channels_ + c] = factor * qkv[size_t(i) * channels_ + c];
+            const int part = i / channels_, h = i % channels_ / head_dim(),
+                      at = part * inner() + h * head_numbers() + i % head_dim();
+            const float factor = part == 0 ? LOG2E : 1.0f;
+            for (int c = 0; c < channels_; ++c)
+                weight[size_t(at) * channels_ + c] = factor * qkv[size_t(i) * channels_ + c];
             if (bias) qkv_bias_[at] = factor * bias[i];
         }
         qkv_ = qkv_memory_.pack(weight.data(), n, channels_);
@@ -78,7 +81,8 @@ class Spatial {
         for (int h = 0; h < heads_; ++h)
             for (int q = 0; q < pixels(); ++q)
                 for (int k = 0; k < pixels(); ++k)
-                    bias_[(size_t(h) * rows() + k) * queries() + q] = kLog2E * bias[(size_t(h) * pixels() + q) * pixels() + k];
+                    bias_[(size_t(h) * rows() + k) * queries() + q] =
+                        LOG2E * bias[(size_t(h) * pixels() + q) * pixels() + k];
     }
 
     // [C, C] -> [C, inner]
@@ -86,7 +90,8 @@ class Spatial {
         std::vector<float> spread(size_t(channels_) * inner());
         for (int i = 0; i < channels_; ++i)
             for (int c = 0; c < channels_; ++c)
-                spread[size_t(i) * inner() + c / head_dim() * head_numbers() + c % head_dim()] = projection[size_t(i) * channels_ + c];
+                spread[size_t(i) * inner() + c / head_dim() * head_numbers() + c % head_dim()] =
+                    projection[size_t(i) * channels_ + c];
         return spread;
     }
 
@@ -109,24 +114,24 @@ class Spatial {
 
     // The scratch of one window; words where products read them.
     struct Window {
-        Number* pixels;    // LN(x) [rows, padded(C)]
-        Number* qkv;       // [padded(pixels), qkv_stride]
-        float* queries;    // one head's q, transposed: panels of [padded(head words), panel]
-        float* weights;    // one head's scores, then their exponentials, of one panel: [rows, panel]
-        float* values;     // v, words along the keys: [words(pixels), inner]
-        float* blended;    // the weights' product with v: [head_numbers, panel]
-        float* attended;   // all heads, words along the channels: [words(inner), queries]
-        float* sums;       // [rows, padded(C)]
+        Number* pixels;   // LN(x) [rows, padded(C)]
+        Number* qkv;      // [padded(pixels), qkv_stride]
+        float* queries;   // one head's q, transposed: panels of [padded(head words), panel]
+        float* weights;   // one head's scores, then their exponentials, of one panel: [rows, panel]
+        float* values;    // v, words along the keys: [words(pixels), inner]
+        float* blended;   // the weights' product with v: [head_numbers, panel]
+        float* attended;  // all heads, words along the channels: [words(inner), queries]
+        float* sums;      // [rows, padded(C)]
     };
 
     Window window(Scratch& scratch) const {
         const size_t stride = padded(channels_);
         return {scratch.take_zeroed<Number>(rows() * stride),
-                scratch.take_zeroed<Number>(size_t(queries()) * qkv_stride() + kLanes),
+                scratch.take_zeroed<Number>(size_t(queries()) * qkv_stride() + LANES),
                 scratch.take<float>(size_t(padded(words(head_dim()))) * queries()),
-                scratch.take_zeroed<float>(size_t(rows()) * 3 * kLanes),
-                scratch.take_zeroed<float>(size_t(words(pixels())) * padded(inner()) + kLanes),
-                scratch.take<float>(size_t(head_numbers() + kTileRows) * 3 * kLanes),
+                scratch.take_zeroed<float>(size_t(rows()) * 3 * LANES),
+                scratch.take_zeroed<float>(size_t(words(pixels())) * padded(inner()) + LANES),
+                scratch.take<float>(size_t(head_numbers() + TILE_ROWS) * 3 * LANES),
                 scratch.take<float>(size_t(words(inner())) * queries()),
                 scratch.take_zeroed<float>(rows() * stride)};
     }
@@ -155,9 +160,8 @@ class Spatial {
         for (int i = 0; i < window_; ++i) {
             const Number* here = normalised + (i + 1) * row;
             const size_t first = size_t(i) * window_ * stride;
-            conv_(here - row, here, here + row, window_, [&](int x, int c, Vec v) {
-                store(window.sums + first + size_t(x) * stride + c, gelu(v));
-            });
+            conv_(here - row, here, here + row, window_,
+                  [&](int x, int c, Vec v) { store(window.sums + first + size_t(x) * stride + c, gelu(v)); });
             memcpy(static_cast<void*>(window.pixels + first), here + stride, size_t(window_) * stride * sizeof(Number));
         }
     }
@@ -184,7 +188,7 @@ class Spatial {
 #if defined(VSFDAT_PAIRS)
         const int stride = padded(inner());
         for (int k = 0; k < words(pixels()); ++k, values += 2 * qkv_stride())
-            for (int c = 0; c < inner(); c += kLanes)
+            for (int c = 0; c < inner(); c += LANES)
                 store(w.values + size_t(k) * stride + c, pair(values + c, values + qkv_stride() + c));
         return {w.values, 1, stride};
 #else
@@ -198,12 +202,12 @@ class Spatial {
         for (int column = 0, columns; column < queries(); column += columns) {
             columns = panel_columns(queries() - column);
             float* panel = w.queries + size_t(column) * depth;
-            for (int x = 0; x < columns; x += kLanes)
-                for (int word = 0; word < depth; word += kLanes) {
-                    Vec square[kLanes];
-                    for (int i = 0; i < kLanes; ++i) square[i] = load<Vec>(q.data + (column + x + i) * q.row + word);
+            for (int x = 0; x < columns; x += LANES)
+                for (int word = 0; word < depth; word += LANES) {
+                    Vec square[LANES];
+                    for (int i = 0; i < LANES; ++i) square[i] = load<Vec>(q.data + (column + x + i) * q.row + word);
                     transpose(square);
-                    for (int i = 0; i < kLanes; ++i) store(panel + size_t(word + i) * columns + x, square[i]);
+                    for (int i = 0; i < LANES; ++i) store(panel + size_t(word + i) * columns + x, square[i]);
                 }
         }
     }
@@ -213,20 +217,22 @@ class Spatial {
         const Rows keys = rows_of(w.qkv + inner() + h * head_numbers(), qkv_stride());
         const float* bias = &bias_[size_t(h) * rows() * queries() + column];
         const float* queries_panel = w.queries + size_t(column) * padded(words(head_dim()));
-        multiply_panel(keys, rows(), queries_panel, columns, columns, words(head_dim()), {w.weights, columns, bias, queries()});
+        multiply_panel(keys, rows(), queries_panel, columns, columns, words(head_dim()),
+                       {w.weights, columns, bias, queries()});
 
         Vec inverse[3];
-        for (int x = 0; x < columns; x += kLanes) inverse[x / kLanes] = 1.0f / exponentials(w.weights + x, columns);
+        for (int x = 0; x < columns; x += LANES) inverse[x / LANES] = 1.0f / exponentials(w.weights + x, columns);
         multiply_panel({values.data + h * head_numbers(), 1, values.step}, head_numbers(), w.weights, columns, columns,
                        words(pixels()), {w.blended, columns});
 
         float* attended = w.attended + size_t(h) * words(head_dim()) * queries() + column;
         for (int i = 0; i < words(head_dim()); ++i)
-            for (int x = 0; x < columns; x += kLanes)
-                store(attended + size_t(i) * queries() + x, word_of(w.blended + i * kPerWord * columns + x, columns, inverse[x / kLanes]));
+            for (int x = 0; x < columns; x += LANES)
+                store(attended + size_t(i) * queries() + x,
+                      word_of(w.blended + i * PER_WORD * columns + x, columns, inverse[x / LANES]));
     }
 
-    // The row's numbers times `factor`, as words across kPerWord rows.
+    // The row's numbers times `factor`, as words across PER_WORD rows.
     static INLINE Vec word_of(const float* row, int columns, Vec factor) {
 #if defined(VSFDAT_PAIRS)
         return pair(load<Vec>(row) * factor, load<Vec>(row + columns) * factor);
@@ -265,7 +271,7 @@ class Spatial {
         }
     }
 
-    static constexpr float kLog2E = 1.44269504f;
+    static constexpr float LOG2E = 1.44269504f;
 
     Norm norm_;
     Depthwise conv_;
@@ -290,5 +296,6 @@ EXPORT void spatial_reduce(const void* weights, const Scalar* x, int h, int w, i
 }
 EXPORT void spatial_apply(const void* weights, const Scalar* x, int h, int w, int c, int start, int stop, int threads,
                           Scalar* out, const float* projection, const float* bias) {
-    static_cast<const Spatial*>(weights)->apply({x, h, w, c}, output(out, h, w, c, start, stop), projection, bias, threads);
+    static_cast<const Spatial*>(weights)->apply({x, h, w, c}, output(out, h, w, c, start, stop), projection, bias,
+                                                threads);
 }

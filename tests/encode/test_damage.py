@@ -7,6 +7,7 @@ import pytest
 from tests.encode.clips import Recipe, make_video
 from tests.encode.damaged import spoil
 from vsfdat.encode import Settings, upscale_file
+from vsfdat.options import UpscaleOptions
 
 GOP = Recipe(size=(96, 64), options={"g": "5", "bf": "0", "crf": "1"})
 
@@ -17,7 +18,7 @@ def upscaled(tmp_path: Path, model: Path, caplog):
 
     def run(spoilt: tuple[int, ...], **settings: float) -> list[str]:
         path = spoil(make_video(tmp_path / "film.mkv", GOP), *spoilt)
-        upscale_file(path, tmp_path / "o.mp4", Settings(upscale={"model": model, "device": "cpu"}, **settings))
+        upscale_file(path, tmp_path / "o.mp4", Settings(upscale=UpscaleOptions(model=model, device="cpu"), **settings))
         return [message.removeprefix(str(tmp_path)) for message in caplog.messages]
 
     return run

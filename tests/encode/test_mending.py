@@ -13,6 +13,7 @@ from tests.encode.damaged import count_frames, spoil
 from vsfdat.encode import Settings, source, upscale_file
 from vsfdat.encode.mending import Watched
 from vsfdat.encode.source import open_source
+from vsfdat.options import UpscaleOptions
 
 FORMATS = (
     "yuv420p",
@@ -94,7 +95,7 @@ def test_whatever_is_refused_is_upscaled_all_the_same(name: str, tmp_path: Path,
             options={"bf": "2", "b": "2000000"},
         ),
     )
-    settings = Settings(codec="ffv1", upscale={"model": model, "device": "cpu"})
+    settings = Settings(codec="ffv1", upscale=UpscaleOptions(model=model, device="cpu"))
     upscale_file(path, tmp_path / "whole.mkv", settings)
     refusing(7, 15)
     caplog.clear()
@@ -110,7 +111,7 @@ def test_whatever_is_refused_is_upscaled_all_the_same(name: str, tmp_path: Path,
 def test_a_film_whose_first_frames_are_refused_begins_with_them(tmp_path: Path, model: Path, refusing) -> None:
     path = make_video(tmp_path / "film.mkv")
     refusing(0, 4)
-    outcome = upscale_file(path, tmp_path / "o.mkv", Settings(upscale={"model": model, "device": "cpu"}))
+    outcome = upscale_file(path, tmp_path / "o.mkv", Settings(upscale=UpscaleOptions(model=model, device="cpu")))
     assert outcome.frames == len(decode(tmp_path / "o.mkv")) == 20
 
 
@@ -149,7 +150,7 @@ def test_a_packet_that_cannot_be_decoded_is_not_the_end(tmp_path: Path, model: P
     """As with AV1, of which BestSource gives nothing more after it when it decodes with several threads."""
     recipe = Recipe(size=(96, 64), encoder="libsvtav1", options={"preset": "10", "crf": "5"})
     path = spoil(make_video(tmp_path / "film.mkv", recipe), 6, 9)
-    outcome = upscale_file(path, tmp_path / "o.mkv", Settings(upscale={"model": model, "device": "cpu"}))
+    outcome = upscale_file(path, tmp_path / "o.mkv", Settings(upscale=UpscaleOptions(model=model, device="cpu")))
     assert outcome.frames >= count_frames(path) > 10
 
 

@@ -9,6 +9,7 @@ from tests.encode.streams.films import make_captioned, make_sounding, packet_of,
 from vsfdat.encode import Settings, job, upscale_file
 from vsfdat.encode.streams import plan_streams
 from vsfdat.errors import EncodeError
+from vsfdat.options import UpscaleOptions
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +110,7 @@ def test_what_matroska_cannot_hold_is_never_sent_to_matroska(tmp_path: Path) -> 
 
 def test_all_is_said_before_the_film_is_indexed(tmp_path: Path, model: Path, monkeypatch) -> None:
     monkeypatch.setattr(job, "open_source", lambda path: pytest.fail("minutes of indexing"))
-    settings = Settings(upscale={"model": model, "device": "cpu"})
+    settings = Settings(upscale=UpscaleOptions(model=model, device="cpu"))
     with pytest.raises(EncodeError, match=r"^audio stream 1 \(wmav2\) does not fit into mp4, "):
         upscale_file(windows(tmp_path), tmp_path / "output.mp4", settings)
 

@@ -20,7 +20,7 @@ KR_KB = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 7: (0.212, 0
 
 
 def converted(clip: vs.VideoNode, channels: int = 3) -> vs.VideoNode:
-    sorted_out = sort_out(clip)
+    sorted_out = sort_out()
     return to_network(clip.std.ModifyFrame(clip, lambda n, f: sorted_out(f)), network_format(clip, channels))
 
 
@@ -263,7 +263,7 @@ def test_it_is_known_beforehand_what_resize_can_undo_and_do_again(matrix: int) -
 def test_a_matrix_that_cannot_be_undone_is_named(props: dict[str, int], problem: str) -> None:
     frame = flat(vs.YUV420P10, [400, 500, 600], **props).get_frame(0)
     with pytest.raises(ValueError, match="the YUV matrix") as caught:
-        sort_out(flat(vs.YUV420P10, [400, 500, 600]))(frame)
+        sort_out()(frame)
     assert str(caught.value) == (
         f"{problem}; if the clip holds something else, say so with clip.std.SetFrameProps"
         "(_Matrix=..., _Primaries=..., _Transfer=...), else convert it to another matrix first"

@@ -1,7 +1,8 @@
 """Any constant format to gamma-encoded RGB in [0, 1] for the network, and the properties of what comes out."""
 
 import logging
-from collections.abc import Callable, Collection, MutableMapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import vapoursynth as vs
@@ -9,6 +10,7 @@ import vsutil
 
 from .notices import Once
 
+_UNSPECIFIED = 2
 # What `_Matrix` says when it says nothing usable: RGB on a YUV clip, unspecified, reserved.
 NO_MATRIX = (vs.MATRIX_RGB, vs.MATRIX_UNSPECIFIED, 3)
 
@@ -35,6 +37,47 @@ _NAMES = {
     10: "BT.2020 constant luminance", 11: "ST 2085", 12: "chromaticity-derived",
     13: "chromaticity-derived constant luminance", 14: "ICtCp", 15: "IPT-C2", 16: "YCgCo-Re", 17: "YCgCo-Ro",
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Colours:
+    """How the samples of a frame mean colours, as H.273 numbers it, with what they leave open settled.
+
+    `guess` words what was taken for a missing matrix; `obstacle` words why YUV of this matrix and RGB cannot become
+    each other. Both are None where there is nothing to say.
+    """
+
+    matrix: int
+    primaries: int
+    transfer: int
+    is_full_range: bool
+    chroma_location: int
+    guess: str | None = None
+    obstacle: str | None = None
+
+
+def describe(props: Mapping[str, Any], form: vs.VideoFormat, width: int, height: int) -> Colours:
+    """Read how a frame is to be read: the one place that does, for scripts and for the command.
+
+    Args:
+        props: Of the frame. Numbers that mean nothing count as missing.
+        form: Of the frame.
+        width: In pixels; a missing matrix is guessed from the size, as VapourSynth's community does.
+        height: Likewise.
+    """
+    said = {name: int(value) for name, value in props.items() if _means_something(name, value)}
+    primaries, transfer = said.get("_Primaries", _UNSPECIFIED), said.get("_Transfer", _UNSPECIFIED)
+    matrix, guess = _settle_matrix(int(props.get("_Matrix", _UNSPECIFIED)), form, width, height)
+    usual = vs.RANGE_FULL if form.color_family == vs.RGB else vs.RANGE_LIMITED
+    return Colours(
+        matrix=matrix,
+        primaries=primaries,
+        transfer=transfer,
+        is_full_range=said.get("_Range", usual) == vs.RANGE_FULL,
+        chroma_location=said.get("_ChromaLocation", int(vs.CHROMA_LEFT)),
+        guess=guess,
+        obstacle=why_not_rgb(matrix, primaries, transfer) if form.color_family == vs.YUV else None,
+    )
 
 
 def network_format(clip: vs.VideoNode, channels: int) -> vs.VideoFormat:
@@ -81,8 +124,7 @@ def levels(frame: vs.VideoFrame) -> tuple[int, int]:
     form = frame.format
     if form.sample_type == vs.FLOAT:
         return 0, 1
-    usual = vs.RANGE_FULL if form.color_family == vs.RGB else vs.RANGE_LIMITED
-    if frame.props.get("_Range", usual) == vs.RANGE_FULL:
+    if describe(frame.props, form, frame.width, frame.height).is_full_range:
         return 0, 2**form.bits_per_sample - 1
     return 16 << (form.bits_per_sample - 8), 235 << (form.bits_per_sample - 8)
 
@@ -124,37 +166,34 @@ def guess_matrix(width: int, height: int) -> vs.MatrixCoefficients:
     return vs.MATRIX_BT709 if width >= 1280 or height > 576 else vs.MATRIX_ST170_M
 
 
-def sort_out(clip: vs.VideoNode) -> Callable[[vs.VideoFrame], vs.VideoFrame]:
-    """Make what puts the properties of a clip's frames in order for `resize`, for one frame at a time.
+def sort_out() -> Callable[[vs.VideoFrame], vs.VideoFrame]:
+    """Make what puts the properties of the frames of one clip in order for `resize`, one frame at a time.
 
-    What is missing is guessed as the VapourSynth community does, and said once in the log.
+    What is missing is guessed, and said once in the log.
 
     Raises:
         ValueError: By what it gives: a frame's matrix cannot be undone.
     """
     once = Once(logging.getLogger(__name__))
-    settle = {vs.RGB: _settle_rgb, vs.GRAY: _settle_gray, vs.YUV: _settle_yuv}[clip.format.color_family]
 
     def sorted_out(frame: vs.VideoFrame) -> vs.VideoFrame:
         frame = frame.copy()
-        drop_reserved(frame.props)
-        settle(frame, once)
-        if frame.props.get("_FieldBased", vs.FIELD_PROGRESSIVE) != vs.FIELD_PROGRESSIVE:
-            once.warning(
-                "The clip is marked interlaced and is upscaled as if it were progressive, which is right where its "
-                "pictures are whole (a script says so with clip.std.SetFieldBased(0)); else deinterlace it in a script."
+        colours = describe(frame.props, frame.format, frame.width, frame.height)
+        if colours.obstacle:
+            raise ValueError(
+                f"{colours.obstacle}; if the clip holds something else, say so with clip.std.SetFrameProps"
+                "(_Matrix=..., _Primaries=..., _Transfer=...), else convert it to another matrix first"
             )
-            frame.props["_FieldBased"] = vs.FIELD_PROGRESSIVE
+        if colours.guess:
+            once.warning(
+                "The clip %s. Say otherwise with clip.std.SetFrameProps(_Matrix=...), as in vs.MATRIX_BT709.",
+                colours.guess,
+            )
+        _write_down(frame, colours)
+        _call_progressive(frame, once)
         return frame
 
     return sorted_out
-
-
-def drop_reserved(props: MutableMapping[str, Any]) -> None:
-    """Forget primaries, transfer, chroma location and range where their numbers mean nothing."""
-    for name, meaningful in _MEANINGFUL.items():
-        if name in props and props[name] not in meaningful:
-            del props[name]
 
 
 def why_not_rgb(matrix: int, primaries: int, transfer: int) -> str | None:
@@ -180,29 +219,37 @@ def _is_integer_of(form: vs.VideoFormat, target: vs.VideoFormat) -> bool:
     return bool(form.sample_type == vs.INTEGER and form.color_family == target.color_family)
 
 
-def _settle_rgb(frame: vs.VideoFrame, once: Once) -> None:  # noqa: ARG001 (as the others)
-    # resize refuses a YUV matrix on RGB, as ShufflePlanes leaves it.
-    frame.props["_Matrix"] = vs.MATRIX_RGB
+def _means_something(name: str, value: object) -> bool:
+    return name in _MEANINGFUL and value in _MEANINGFUL[name]
 
 
-def _settle_gray(frame: vs.VideoFrame, once: Once) -> None:  # noqa: ARG001
-    # resize refuses the RGB matrix on gray, and those that it does not know, though gray needs none.
-    if frame.props.get("_Matrix", 2) not in (2, *_LINEAR_MATRICES, *_CONDITIONAL):
-        frame.props["_Matrix"] = vs.MATRIX_UNSPECIFIED
+def _settle_matrix(matrix: int, form: vs.VideoFormat, width: int, height: int) -> tuple[int, str | None]:
+    """Give the matrix that `resize` is to be told, and what there is to say of it."""
+    if form.color_family == vs.RGB:  # resize refuses a YUV matrix there, as ShufflePlanes leaves it
+        return int(vs.MATRIX_RGB), None
+    if form.color_family == vs.GRAY:  # resize refuses what it does not know, though gray needs none
+        known = matrix in (_UNSPECIFIED, *_LINEAR_MATRICES, *_CONDITIONAL)
+        return matrix if known else _UNSPECIFIED, None
+    if matrix not in NO_MATRIX:
+        return matrix, None
+    guess = guess_matrix(width, height)
+    name = "BT.709" if guess == vs.MATRIX_BT709 else "BT.601"
+    return int(guess), f"does not say which YUV matrix it has; taken as {name} for {width}x{height}"
 
 
-def _settle_yuv(frame: vs.VideoFrame, once: Once) -> None:
-    matrix, primaries, transfer = (int(frame.props.get(name, 2)) for name in ("_Matrix", "_Primaries", "_Transfer"))
-    if matrix in NO_MATRIX:
-        guess = guess_matrix(frame.width, frame.height)
-        frame.props["_Matrix"] = guess
+def _write_down(frame: vs.VideoFrame, colours: Colours) -> None:
+    """Have a frame name the matrix that was settled on, and nothing that means nothing."""
+    for name in _MEANINGFUL:
+        if name in frame.props and not _means_something(name, frame.props[name]):
+            del frame.props[name]
+    if colours.matrix != frame.props.get("_Matrix", _UNSPECIFIED):
+        frame.props["_Matrix"] = colours.matrix
+
+
+def _call_progressive(frame: vs.VideoFrame, once: Once) -> None:
+    if frame.props.get("_FieldBased", vs.FIELD_PROGRESSIVE) != vs.FIELD_PROGRESSIVE:
         once.warning(
-            "The clip does not say which YUV matrix it has; taken as %s for %dx%d. "
-            'Say otherwise with clip.std.SetFrameProps(_Matrix=...), as in vs.MATRIX_BT709.',
-            "BT.709" if guess == vs.MATRIX_BT709 else "BT.601", frame.width, frame.height,
-        )  # fmt: skip
-    elif problem := why_not_rgb(matrix, primaries, transfer):
-        raise ValueError(
-            f"{problem}; if the clip holds something else, say so with clip.std.SetFrameProps"
-            "(_Matrix=..., _Primaries=..., _Transfer=...), else convert it to another matrix first"
+            "The clip is marked interlaced and is upscaled as if it were progressive, which is right where its "
+            "pictures are whole (a script says so with clip.std.SetFieldBased(0)); else deinterlace it in a script."
         )
+        frame.props["_FieldBased"] = vs.FIELD_PROGRESSIVE

@@ -126,7 +126,7 @@ def _wire(clip: vs.VideoNode, target: vs.VideoFormat, scale: int, pipeline: _Pip
 
     A ModifyFrame calls back for one frame at a time, so each frame gets its own; FrameEval lets them run side by side.
     """
-    source = color.to_network(clip.std.ModifyFrame(clip, _sort_out(clip)), target)
+    source = color.to_network(clip.std.ModifyFrame(clip, _sort_out()), target)
     blank = source.std.BlankClip(clip.width * scale, clip.height * scale, target.id, keep=True)
     resize_alpha = _alpha_resizer(blank)
 
@@ -147,8 +147,8 @@ def _wire(clip: vs.VideoNode, target: vs.VideoFormat, scale: int, pipeline: _Pip
     return blank.std.FrameEval(maker, prop_src=source)
 
 
-def _sort_out(clip: vs.VideoNode) -> Callable[[int, vs.VideoFrame], vs.VideoFrame]:
-    sort_out = color.sort_out(clip)
+def _sort_out() -> Callable[[int, vs.VideoFrame], vs.VideoFrame]:
+    sort_out = color.sort_out()
 
     def selector(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
         with _as_vs_error(f"frame {n}: "):

@@ -1,5 +1,6 @@
 """The video codecs of the command: all that is known of each, and what it is given by default."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -19,6 +20,8 @@ class Codec:
 
     `encoder` is the one that works, and `hardware` are those that a user may have instead. `matroska_name` is what
     Matroska calls it; `mp4_tag` is what MP4 and MOV are to call it, where FFmpeg's own choice is not right.
+    `primaries` and `chroma_locations` are those that it, or its containers, have numbers for, of what the others write
+    as it is; pictures have at least `least_side` pixels on each side.
     """
 
     name: CodecName
@@ -31,6 +34,9 @@ class Codec:
     is_lossless: bool = False
     keeps_chroma: bool = False
     mp4_tag: str | None = None
+    primaries: Collection[int] = range(256)
+    chroma_locations: Collection[int] = range(6)
+    least_side: int = 1
 
     @property
     def label(self) -> str:
@@ -118,19 +124,22 @@ class Codec:
 
 _CODECS = (
     # 8 bits of an 8-bit source play everywhere; a deeper source has no use for them.
-    Codec("h264", "V_MPEG4/ISO/AVC", encoders.X264, crf=17, min_bits=8,
+    Codec("h264", "V_MPEG4/ISO/AVC", encoders.X264, crf=17, min_bits=8, primaries=range(13),
           hardware=(encoders.nvenc("h264", range(1, 52)), encoders.qsv("h264"),
                     encoders.amf("h264", range(52), "ipb"))),
     # Both are decoded in 10 bits by whatever decodes them at all, and band less.
     # Apple's players want HEVC under the name hvc1; nobody minds.
-    Codec("hevc", "V_MPEGH/ISO/HEVC", encoders.X265, crf=18, mp4_tag="hvc1",
+    Codec("hevc", "V_MPEGH/ISO/HEVC", encoders.X265, crf=18, mp4_tag="hvc1", primaries=range(13),
+          least_side=16,  # of less libx265 says nothing but that it is invalid
           hardware=(encoders.nvenc("hevc", range(1, 52)), encoders.qsv("hevc"),
                     encoders.amf("hevc", range(52), "ip"))),
     # AV1 counts quantizers to 255, four to one of its encoders' qualities.
-    Codec("av1", "V_AV1", encoders.SVT_AV1, crf=24,
+    Codec("av1", "V_AV1", encoders.SVT_AV1, crf=24, chroma_locations=(vs.CHROMA_LEFT, vs.CHROMA_TOP_LEFT),
+          least_side=16,  # of less SVT-AV1 writes beyond its memory
           hardware=(encoders.nvenc("av1", range(1, 64)), encoders.qsv("av1"),
                     encoders.amf("av1", range(64), "ipb", step=4))),
-    Codec("ffv1", "V_FFV1", encoders.FFV1, max_bits=16, is_lossless=True, keeps_chroma=True),
+    Codec("ffv1", "V_FFV1", encoders.FFV1, max_bits=16, is_lossless=True, keeps_chroma=True,
+          chroma_locations=(vs.CHROMA_LEFT, vs.CHROMA_CENTER, vs.CHROMA_TOP_LEFT, vs.CHROMA_TOP)),
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import vapoursynth as vs
 
-from vsfdat.color import NO_MATRIX, drop_reserved, guess_matrix, why_not_rgb
+from vsfdat import color
 from vsfdat.errors import EncodeError
 
 from .codecs import Codec
@@ -15,15 +15,6 @@ from .mastering import Mastering, read_mastering, tell_what_is_dynamic
 _log = logging.getLogger(__name__)
 
 _UNSPECIFIED = 2
-
-# In pixels. libx265 refuses less without saying why, SVT-AV1 writes beyond its memory.
-_LEAST_SIDE = {"hevc": 16, "av1": 16}
-# What codecs have numbers for, or their containers, of what the others write as it is.
-_PRIMARIES = {"h264": range(13), "hevc": range(13)}
-_CHROMA_LOCATIONS = {
-    "av1": (vs.CHROMA_LEFT, vs.CHROMA_TOP_LEFT),
-    "ffv1": (vs.CHROMA_LEFT, vs.CHROMA_CENTER, vs.CHROMA_TOP_LEFT, vs.CHROMA_TOP),
-}
 
 
 @dataclass(frozen=True)
@@ -54,41 +45,34 @@ def describe(clip: vs.VideoNode, codec: Codec) -> Picture:
     with clip.get_frame(0) as frame:
         props = dict(frame.props)
     tell_what_is_dynamic(props)
-    drop_reserved(props)
-    primaries, transfer = (int(props.get(name, _UNSPECIFIED)) for name in ("_Primaries", "_Transfer"))
-    location = int(props.get("_ChromaLocation", vs.CHROMA_LEFT))
+    colours = color.describe(props, clip.format, clip.width, clip.height)
+    _tell_of_the_matrix(colours)
+    is_yuv, location = clip.format.color_family == vs.YUV, colours.chroma_location
     return Picture(
-        matrix=_find_matrix(clip, int(props.get("_Matrix", _UNSPECIFIED)), primaries, transfer),
-        primaries=_find_primaries(primaries, codec),
-        transfer=transfer,
-        is_full_range=clip.format.color_family != vs.RGB and props.get("_Range", vs.RANGE_LIMITED) == vs.RANGE_FULL,
+        matrix=colours.matrix if is_yuv else int(vs.MATRIX_BT709),
+        primaries=_find_primaries(colours.primaries, codec),
+        transfer=colours.transfer,
+        is_full_range=colours.is_full_range and clip.format.color_family != vs.RGB,
         # Chroma is made anew, so that any place is as good as it is known.
-        chroma_location=location if location in _CHROMA_LOCATIONS.get(codec.name, (location,)) else vs.CHROMA_LEFT,
+        chroma_location=location if location in codec.chroma_locations else int(vs.CHROMA_LEFT),
         sample_aspect=Fraction(int(props.get("_SARNum", 1)) or 1, int(props.get("_SARDen", 1)) or 1),
         mastering=read_mastering(props),
     )
 
 
-def _find_matrix(clip: vs.VideoNode, matrix: int, primaries: int, transfer: int) -> int:
-    if clip.format.color_family != vs.YUV:
-        return int(vs.MATRIX_BT709)
-    if matrix in NO_MATRIX:
-        matrix = int(guess_matrix(clip.width, clip.height))
-        _log.warning(
-            "The file does not say which YUV matrix it has; taken as %s for %dx%d, and the output says so.",
-            "BT.709" if matrix == vs.MATRIX_BT709 else "BT.601", clip.width, clip.height,
-        )  # fmt: skip
-    if problem := why_not_rgb(matrix, primaries, transfer):
+def _tell_of_the_matrix(colours: color.Colours) -> None:
+    if colours.guess:
+        _log.warning("The file %s, and the output says so.", colours.guess)
+    if colours.obstacle:
         raise EncodeError(
-            f"{problem}; if the file holds something else, write that into it, as with ffmpeg -i IN -c copy -bsf:v "
-            "hevc_metadata=matrix_coefficients=9 OUT (or h264_metadata, av1_metadata; colour_primaries, "
+            f"{colours.obstacle}; if the file holds something else, write that into it, as with ffmpeg -i IN -c copy "
+            "-bsf:v hevc_metadata=matrix_coefficients=9 OUT (or h264_metadata, av1_metadata; colour_primaries, "
             "transfer_characteristics), else convert it to another matrix first"
         )
-    return matrix
 
 
 def _find_primaries(primaries: int, codec: Codec) -> int:
-    if primaries in _PRIMARIES.get(codec.name, (primaries,)):
+    if primaries in codec.primaries:
         return primaries
     _log.warning(
         "%s cannot say that primaries are %d (EBU Tech 3213-E), and the output leaves them open; "
@@ -151,7 +135,7 @@ def _crop_to_whole_chroma(clip: vs.VideoNode, form: vs.VideoFormat) -> vs.VideoN
 
 
 def _check_size(clip: vs.VideoNode, codec: Codec) -> None:
-    least = _LEAST_SIDE.get(codec.name, 1)
+    least = codec.least_side
     if min(clip.width, clip.height) < least:
         raise EncodeError(
             f"{codec.name} needs pictures of at least {least}x{least}, and these become {clip.width}x{clip.height}; "

@@ -4,26 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from .heads import HEADS, UpsamplerType
+
 BlockType = Literal["spatial", "channel"]
 
-# In the order of the type index that `upsampler.MetaUpsample` stores.
-UpsamplerType = Literal[
-    "conv", "pixelshuffledirect", "pixelshuffle", "nearest+conv", "dysample", "transpose+conv", "lda", "pa_up"
-]
-UPSAMPLER_TYPES: tuple[UpsamplerType, ...] = get_args(UpsamplerType)
-
+UPSAMPLER_TYPES: tuple[UpsamplerType, ...] = tuple(HEADS)
+UPSAMPLER_SCALES: dict[UpsamplerType, tuple[int, ...]] = {name: head.scales for name, head in HEADS.items()}
 _MOST_CHANNELS = 255  # `upsampler.MetaUpsample` has one byte for them
-_POWERS_AND_THREE = (1, 2, 3, 4, 8)
-UPSAMPLER_SCALES: dict[UpsamplerType, tuple[int, ...]] = {
-    "conv": (1,),
-    "pixelshuffledirect": _POWERS_AND_THREE,
-    "pixelshuffle": _POWERS_AND_THREE,
-    "nearest+conv": _POWERS_AND_THREE,
-    "dysample": _POWERS_AND_THREE,
-    "transpose+conv": (1, 2, 3, 4),
-    "lda": _POWERS_AND_THREE,
-    "pa_up": _POWERS_AND_THREE,
-}
 
 
 @dataclass(frozen=True, kw_only=True)

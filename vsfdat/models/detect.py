@@ -9,10 +9,11 @@ from torch import Tensor
 
 from vsfdat.arch import FDAT, FDATConfig
 from vsfdat.arch.config import BlockType
+from vsfdat.arch.heads import HeadFacts
 from vsfdat.errors import CheckpointError
 
 from .checkpoint import StateDict
-from .detect_head import Head, detect_head
+from .detect_head import detect_head
 from .tensors import check_tensors, count_blocks, shape_of
 
 _log = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ def detect_config(state_dict: StateDict, source: str = "state dict") -> FDATConf
     return config
 
 
-def _read_picture(state_dict: StateDict) -> tuple[Head, dict[str, Any]]:
+def _read_picture(state_dict: StateDict) -> tuple[HeadFacts, dict[str, Any]]:
     """Read what the network does to pictures: their channels, the scale, the head."""
     unshuffled = "conv_first.1.weight" in state_dict
     folded_ch = shape_of(state_dict, "conv_first.1.weight" if unshuffled else "conv_first.weight", 4)[1]

@@ -29,6 +29,9 @@ SAMPLE = Path(__file__).parents[2] / "sample_scripts/bigbuckbunny_sample.mp4"
 NETWORK_RATE = 200
 SIZE = (2560, 1440)
 
+# Shares of the time in which the encoder had a picture to work on.
+at_work: list[float] = []
+
 
 class Paced(Writer):
     """Encodes nothing, at a rate of its own."""
@@ -105,8 +108,10 @@ def in_turn(writer: Writer, clip: vs.VideoNode, pictures: list[vs.VideoFrame]) -
 
 def side_by_side(writer: Writer, clip: vs.VideoNode, pictures: list[vs.VideoFrame]) -> float:
     start = time.perf_counter()
-    pump.write_all(clip, writer, 2, "", threading.Event())
-    return time.perf_counter() - start
+    pace = pump.write_all(clip, writer, 2, "", threading.Event())
+    seconds = time.perf_counter() - start
+    at_work.append(writer.frames / pace.encoder / seconds)
+    return seconds
 
 
 def timed(write: Callable[[], object], writer: Writer) -> float:
@@ -122,6 +127,7 @@ def report(encoder: str, frames: int, seconds: dict[str, list[float]]) -> None:
     for way, times in seconds.items():
         ratio = statistics.median(mine / other for mine, other in zip(own, times, strict=True))
         print(f"{way:20} {frames / statistics.median(times):7.2f} fps  {ratio:6.1%} of the encoder's own rate")
+    print(f"side by side the encoder was at work {statistics.median(at_work):.1%} of the time")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,9 @@ def upscaled(tmp_path: Path, model: Path, caplog):
     def run(spoilt: tuple[int, ...], **settings: float) -> list[str]:
         path = spoil(make_video(tmp_path / "film.mkv", GOP), *spoilt)
         upscale_file(path, tmp_path / "o.mp4", Settings(upscale=UpscaleOptions(model=model, device="cpu"), **settings))
-        return [message.removeprefix(str(tmp_path)) for message in caplog.messages]
+        # BestSource refuses damaged frames at random, which is said too.
+        messages = [message for message in caplog.messages if "BestSource gives up" not in message]
+        return [message.removeprefix(str(tmp_path)) for message in messages]
 
     return run
 

@@ -76,6 +76,19 @@ def test_what_the_encoder_refuses_is_raised_as_it_is(picture: int) -> None:
     assert not encoders()
 
 
+def test_what_the_encoder_refuses_is_raised_at_the_next_frame() -> None:
+    """A full disk is to be told before a network of a minute a frame has made as many as could wait."""
+
+    def write(number: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    stub = Stub(write)
+    clip = BLANK.std.FrameEval(lambda n: time.sleep(0.1) or BLANK)
+    with pytest.raises(OSError, match="No space left on device"):
+        pump.write_all(clip, stub, 2, "")
+    assert stub.prepared == 2
+
+
 def test_a_frame_that_fails_ends_the_encoder_too() -> None:
     def select(n: int) -> vs.VideoNode:
         if n == 7:
@@ -142,15 +155,15 @@ class Stub:
 
     def __init__(self, work) -> None:
         self._work = work
-        self._prepared = 0
+        self.prepared = 0
         self.frames = 0
         self.most_waiting = 0
         self.finished: bool | None = None
 
     def prepare(self, frame: vs.VideoFrame) -> int:
-        self._prepared += 1
-        self.most_waiting = max(self.most_waiting, self._prepared - self.frames)
-        return self._prepared - 1
+        self.prepared += 1
+        self.most_waiting = max(self.most_waiting, self.prepared - self.frames)
+        return self.prepared - 1
 
     def write(self, picture: int) -> None:
         self._work(picture)

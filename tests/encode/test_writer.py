@@ -91,7 +91,9 @@ def test_how_loud_the_user_wants_a_library_is_respected(monkeypatch: pytest.Monk
     assert "SVT_LOG" not in os.environ
 
 
-def test_what_the_encoder_refuses_is_told_in_its_own_words(run, tmp_path: Path) -> None:
+def test_what_the_encoder_refuses_is_told_in_its_own_words(run, tmp_path: Path, monkeypatch) -> None:
+    careless = replace(codecs.find_codec("hevc"), least_side=1)
+    monkeypatch.setattr(job, "find_codec", lambda name, encoder: careless)
     with pytest.raises(EncodeError) as caught:
         run(replace(SMALL, size=(8, 4)), codec="hevc")
     assert str(caught.value) == "hevc cannot encode 16x8 with crf 18, preset medium (Image size is too small (16x8))"
@@ -153,3 +155,15 @@ def test_apple_finds_hevc_under_the_name_that_it_knows(run, ending: str, tag: st
     output, _ = run(SMALL, (".mkv", ending), codec="hevc")
     with av.open(str(output)) as container:
         assert container.streams.video[0].codec_context.codec_tag == (tag or "\0\0\0\0")
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_films_of_few_frames_have_times(run, frames: int) -> None:
+    """More than once, because libx265's own times depend on what its memory holds."""
+    for _ in range(4):
+        output, _ = run(replace(SMALL, pts=SMALL.pts[:frames]), codec="hevc", overwrite=True)
+        with av.open(str(output)) as container:
+            found = [packet for packet in container.demux(video=0) if packet.size]
+        assert len(found) == frames
+        assert all(packet.dts <= packet.pts for packet in found)
+        assert [packet.dts for packet in found] == sorted({packet.dts for packet in found})

@@ -154,7 +154,7 @@ def _in_a_thread(work: Callable[[Any], None]) -> Iterator[Callable[[Any], None]]
     waiting: deque[Future[None]] = deque()
 
     def hand_over(thing: Any) -> None:
-        if len(waiting) > PICTURES_AHEAD:
+        while waiting and (len(waiting) > PICTURES_AHEAD or waiting[0].done()):
             waiting.popleft().result()
         waiting.append(thread.submit(work, thing))
 

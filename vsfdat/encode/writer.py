@@ -3,7 +3,7 @@
 import bisect
 import contextlib
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +24,9 @@ from .mastering import into_stream
 from .picture import Picture
 from .source import Source
 from .streams import CopiedStreams, Plan
+
+# Frames: in films shorter than its delay libx265 leaves the times to decode at to what its memory holds.
+_FEW = 4
 
 
 def check_fit(codec: Codec, output: Path) -> None:
@@ -69,8 +72,8 @@ class Writer:
         with contextlib.ExitStack() as stack:
             self._output = stack.enter_context(contextlib.closing(_create(path)))
             self._stream = _add_video(self._output, clip, source, picture, codec)
-            _open(self._stream.codec_context, codec, options, picture)
             self._copied = stack.enter_context(contextlib.closing(CopiedStreams(source, plan, self._output)))
+            _open(self._stream.codec_context, codec, options, picture)
             self._output.start_encoding()
             self._stack = stack.pop_all()
 
@@ -108,7 +111,10 @@ class Writer:
         Args:
             is_whole: Every frame came, so what plays on after the last one is copied too.
         """
-        self._mux(self._stream.encode())
+        rest = self._stream.encode()
+        if len(rest) == self.frames <= _FEW:
+            _set_decoding_times(rest)
+        self._mux(rest)
         end = self._ends[self.frames - 1] * self._time_base if self.frames else Fraction(0)
         self._copied.finish(end, is_whole=is_whole)
 
@@ -164,6 +170,13 @@ def _open(context: Any, codec: Codec, options: Options, picture: Picture) -> Non
         raise EncodeError(
             f"{codec.label} cannot encode {context.width}x{context.height}{f' with {asked}' * bool(asked)} ({error})"
         ) from error
+
+
+def _set_decoding_times(packets: Sequence[Any]) -> None:
+    """Give the packets of a very short film times to decode them at: in their order, each before it is shown."""
+    first = min(packet.pts for packet in packets)
+    for left, packet in enumerate(reversed(packets)):
+        packet.dts = first - left
 
 
 def _copy_plane(pixels: NDArray[Any], plane: Any) -> None:

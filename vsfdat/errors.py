@@ -1,9 +1,16 @@
 """What can go wrong below the VapourSynth door; `plugin` turns each of these into a `vs.Error`."""
 
+import unicodedata
+
 
 def printable(text: str) -> str:
     """Spell out what a terminal would obey or cannot show: escapes in a file's metadata, line ends, half characters."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(c if _is_harmless(c) else c.encode("unicode_escape").decode() for c in text)
+
+
+def _is_harmless(character: str) -> bool:
+    # Other spaces than the common one are said to be unprintable; macOS puts one into names.
+    return character.isprintable() or unicodedata.category(character) == "Zs"
 
 
 class VsfdatError(Exception):

@@ -151,6 +151,7 @@ def test_the_documented_example() -> None:
     ("overrides", "message"),
     [
         ({"scale": 0}, "scale must be at least 1, passed 0"),
+        ({"embed_dim": 256}, "embed_dim must be at most 255, passed 256"),
         ({"num_heads": 7}, "embed_dim must be a multiple of num_heads, passed 120 and 7"),
         ({"aim_reduction_ratio": 121}, "aim_reduction_ratio must be at most embed_dim, passed 121 and 120"),
         ({"ffn_expansion_ratio": 0.001}, "ffn_expansion_ratio is too small, passed 0.001"),

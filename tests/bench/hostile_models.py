@@ -30,6 +30,7 @@ Write = Callable[[Path, Random], None]
 META = "upsampler.MetaUpsample"
 FC1, CONV_AFTER, BLOCK = "groups.0.blocks.0.ffn.fc1.weight", "conv_after.weight", "groups.0.blocks.0."
 HUGE = 10**9
+MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # how torch's checkpoints of the old kind begin
 
 
 def tensors(random: Random) -> Tensors:
@@ -173,6 +174,21 @@ def many_blocks(content: Tensors, random: Random) -> None:
     content |= {f"groups.{g}.blocks.{b}.attn.temp": torch.zeros(2, 1, 1) for g in range(60) for b in range(2, 60)}
 
 
+def blocks_of_little(content: Tensors, random: Random) -> None:
+    """Give 240 groups two blocks of as few tensors as pass for one, all of one number."""
+    names = ("attn.temp", "n1.weight", "n1.bias", "n2.weight", "n2.bias", "attn.qkv.weight", "ffn.fc1.weight", "a")
+    one = torch.zeros(1)
+    content |= {f"groups.{g}.blocks.{b}.{name}": one for g in range(2, 240) for b in range(2) for name in names}
+
+
+def large_and_sound(path: Path, random: Random) -> None:
+    """Write a network of 72 million numbers of one byte each."""
+    with torch.device("meta"):
+        network = FDAT(embed_dim=240, num_groups=11, depth_per_group=6, num_heads=6, scale=2)
+    kept = {key: value for key, value in network.state_dict().items() if key != META}
+    save_file({key: torch.zeros(value.shape, dtype=torch.float8_e4m3fn) for key, value in kept.items()}, path)
+
+
 def all_stretched(content: Tensors, random: Random) -> Tensors:
     """Describe a network that is consistent, and gigabytes large, in a pickle of kilobytes."""
     with torch.device("meta"):
@@ -275,6 +291,8 @@ KINDS: dict[str, tuple[str, Write]] = {
     "60000 groups": (".pth", edited(many_groups)),
     "60000 groups, safetensors": (".safetensors", edited(many_groups)),
     "3600 blocks": (".pth", edited(many_blocks)),
+    "480 blocks": (".pth", edited(blocks_of_little)),
+    "72 MB of float8": (".safetensors", large_and_sound),
     "400000 tensors": (".safetensors", lambda p, r: names_only(p, 400_000)),
     "45000 tensors": (".safetensors", lambda p, r: names_only(p, 45_000)),
     "huge fc1": (".safetensors", replaced(FC1, torch.zeros(500_000, 16, dtype=torch.float16))),
@@ -362,7 +380,7 @@ KINDS: dict[str, tuple[str, Write]] = {
     "key of 2**60 tuples": (".pth", pickled(_key_of_tuples(60))),
     "key of nested tuples": (".pth", pickled(b"}(K\x01" + b"\x85" * 2_000_000 + b"K\x01u.")),
     "20 MB of lists": (".pth", pickled(b"]" * 20_000_000 + b".")),
-    "20 MB of lists, old kind": (".pth", holding(b"\x80\x02" + b"]" * 20_000_000 + b".")),
+    "20 MB of lists, old kind": (".pth", holding(MAGIC + b"\x80\x02" + b"]" * 20_000_000 + b".")),
     "wrapped in itself": (".pth", edited(containing_itself)),
     "a list": (".pth", edited(lambda t, r: list(t.values()))),
     "a tensor": (".pth", lambda p, r: torch.save(torch.zeros(3), p)),

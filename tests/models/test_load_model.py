@@ -52,6 +52,19 @@ def test_wrappers(tmp_path: Path, network: FDAT, suffix: str, wrap) -> None:
     assert _same(path, network)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("zipped", [True, False])
+def test_another_protocol(tmp_path: Path, network: FDAT, zipped: bool) -> None:
+    path = tmp_path / "model.pth"
+    torch.save(network.state_dict(), path, pickle_protocol=3, _use_new_zipfile_serialization=zipped)
+    assert _same(path, network)
+    torch.save(network.state_dict(), path, pickle_protocol=5, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(
+        CheckpointError, match=r"^model\.pth: is pickled by protocol 5, which torch does not read safely"
+    ):
+        load_model(path)
+
+
 def test_what_torch_makes_of_an_average(tmp_path: Path, network: FDAT) -> None:
     averaged = torch.optim.swa_utils.AveragedModel(network)
     torch.save(averaged.state_dict(), tmp_path / "swa.pth")
@@ -115,11 +128,17 @@ def test_a_pickle_that_runs_code_is_refused_and_nothing_runs(
         ),
         ("model.pth", bytes(257) + b"ustar", "model.pth: is a tar archive; unpack it first"),
         ("model.pth", b"\x1f\x8b\x08\x00", "model.pth: is a packed archive; unpack it first"),
-        ("list.pth", pickle.dumps([1]), "list.pth: is a pickle of something else than a checkpoint; it was not run"),
+        ("list.pth", pickle.dumps([1], protocol=2), "list.pth: is a pickle of something else than a checkpoint"),
+        (
+            "list.pth",
+            pickle.dumps([1], protocol=4),
+            "list.pth: is pickled by protocol 4, which torch does not read safely; "
+            "ask its author for a .safetensors file",
+        ),
         (
             "names.safetensors",
             (5_000_000).to_bytes(8, "little") + b"{",
-            "names.safetensors: names tensors on 5 MB, more than any network has",
+            "names.safetensors: has 5 MB of names, more than any network",
         ),
     ],
 )

@@ -19,9 +19,9 @@ class FDATConfig:
 
     Args:
         num_in_ch: Channels of the input picture.
-        num_out_ch: Channels of the output picture.
+        num_out_ch: Channels of the output picture, at most 255.
         scale: Output size over input size, per axis.
-        embed_dim: Channels of the feature maps.
+        embed_dim: Channels of the feature maps, at most 255.
         num_groups: Residual groups.
         depth_per_group: Repetitions of `group_block_pattern` in a group.
         num_heads: Attention heads; divides `embed_dim`.
@@ -32,7 +32,7 @@ class FDATConfig:
         drop_path_rate: Stochastic depth of the last block; earlier ones grow linearly from 0.
         drop_rate: Dropout in the FFN.
         qkv_bias: Whether the q, k, v projection has a bias.
-        mid_dim: Channels inside the upsampler, where it has any of its own.
+        mid_dim: Channels inside the upsampler, where it has any of its own; at most 255.
         upsampler_type: The reconstruction head.
         unshuffle_mod: Fold 2x2 (scale 2) or 4x4 (scale 1) pixels into channels first and upsample by 4;
             without effect for scales above 2.

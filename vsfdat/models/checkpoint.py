@@ -2,6 +2,7 @@
 
 import errno
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,19 @@ def read_state_dict(path: Path) -> StateDict:
 def _read(path: Path, pickled: bool) -> Any:
     try:
         check_file(path, pickled=pickled)
-        return torch.load(path, map_location="cpu", weights_only=True) if pickled else load_file(path)
+        return _load(path) if pickled else load_file(path)
     except CheckpointError:
         raise
     except pickle.UnpicklingError as error:
         raise more_than_weights(path.name) from error
     except Exception as error:  # of any type: on junk the libraries stumble over a key, an index or their own asserts
         raise CheckpointError(f"{path.name}: {_reason(error)}") from error
+
+
+def _load(path: Path) -> Any:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Detected pickle protocol")  # 3 is read as 2 is
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _reason(error: Exception) -> str:

@@ -17,6 +17,7 @@ _ALLOWED = re.compile(
     r"|torch(\.storage)? \w+Storage|torch (u?int|b?float|complex|bool)\w*|torch (Size|device)"
     r"|torch\.nn\.parameter Parameter|collections (OrderedDict|Counter)|(__builtin__|builtins) set"
 )
+_PROTOCOLS = (2, 3)  # torch writes 2, and its own reader lacks the later ones' steps
 _ODD_TENSORS = {
     "torch._utils _rebuild_sparse_tensor": "sparse",
     "torch._utils _rebuild_qtensor": "quantised",
@@ -49,8 +50,7 @@ def check_pickles(file: IO[bytes], name: str, number: int) -> None:
         scales = _Scales()
         for op, argument, _place in pickletools.genops(file):
             ops += 1
-            if op.name == "GLOBAL":
-                _check_global(str(argument), name)
+            _check_op(op.name, argument, name)
             scales.weigh(op, argument)
             if ops > _MOST_OPS or scales.work > _MOST_WORK:
                 raise CheckpointError(f"{name}: its list of tensors is longer or more intricate than any network's")
@@ -63,10 +63,15 @@ def more_than_weights(name: str) -> CheckpointError:
     )
 
 
-def _check_global(wanted: str, name: str) -> None:
-    if wanted in _ODD_TENSORS:
-        raise CheckpointError(f"{name}: holds a {_ODD_TENSORS[wanted]} tensor; a network's are plain ones")
-    if not _ALLOWED.fullmatch(wanted):
+def _check_op(op: str, argument: object, name: str) -> None:
+    if op == "PROTO" and argument not in _PROTOCOLS:
+        raise CheckpointError(
+            f"{name}: is pickled by protocol {argument}, which torch does not read safely; "
+            "ask its author for a .safetensors file"
+        )
+    if op == "GLOBAL" and argument in _ODD_TENSORS:
+        raise CheckpointError(f"{name}: holds a {_ODD_TENSORS[str(argument)]} tensor; a network's are plain ones")
+    if op == "GLOBAL" and not _ALLOWED.fullmatch(str(argument)):
         raise more_than_weights(name)
 
 

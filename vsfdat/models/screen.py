@@ -7,6 +7,7 @@ import io
 import re
 import zipfile
 from pathlib import Path
+from typing import IO
 
 from vsfdat.errors import CheckpointError
 
@@ -55,10 +56,8 @@ def check_file(path: Path, *, pickled: bool) -> None:
             raise CheckpointError(f"{path.name}: is a torch checkpoint; name it {path.stem}.pth")
         elif head.startswith(_ZIP):
             _check_zip(path)
-        elif not head.startswith(_MAGIC, 2):
-            raise CheckpointError(f"{path.name}: is a pickle of something else than a checkpoint; it was not run")
         else:
-            check_pickles(file, path.name, _LEGACY_PICKLES)
+            _check_bare(file, path.name, is_torchs=head.startswith(_MAGIC, 2))
 
 
 def _refuse_other(path: Path, head: bytes, pickled: bool) -> None:
@@ -75,6 +74,12 @@ def _check_safetensors(path: Path, header: int, pickled: bool) -> None:
     _check_names(path, header)
 
 
+def _check_bare(file: IO[bytes], name: str, *, is_torchs: bool) -> None:
+    check_pickles(file, name, _LEGACY_PICKLES if is_torchs else 1)
+    if not is_torchs:
+        raise CheckpointError(f"{name}: is a pickle of something else than a checkpoint")
+
+
 def _check_zip(path: Path) -> None:
     """Refuse other archives, and entries that are not simply there, each in bytes of its own."""
     with _Frugal(path) as file, zipfile.ZipFile(file) as archive:
@@ -85,7 +90,7 @@ def _check_zip(path: Path) -> None:
         if any(entry.filename.endswith("/constants.pkl") for entry in entries):
             raise CheckpointError(f"{path.name}: is a TorchScript program; vsfdat runs the weights alone")
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-            raise CheckpointError(f"{path.name}: is compressed, as torch saves nothing; get it as its author saved it")
+            raise CheckpointError(f"{path.name}: is compressed, as torch never is; get it as its author saved it")
         check_claim(path, sum(entry.file_size for entry in entries), "entries")
         for entry in entries:
             entry.CRC = entry.CRC or None  # type: ignore[assignment]  # torch may be told to reckon none and write 0
@@ -98,7 +103,7 @@ def _check_zip(path: Path) -> None:
 
 def _check_names(path: Path, size: int) -> None:
     if size > _MOST_BYTES_OF_NAMES:
-        raise CheckpointError(f"{path.name}: names tensors on {size / 1e6:.0f} MB, more than any network has")
+        raise CheckpointError(f"{path.name}: has {size / 1e6:.0f} MB of names, more than any network")
 
 
 def check_claim(path: Path, claimed: int, of: str) -> None:
@@ -109,7 +114,7 @@ def check_claim(path: Path, claimed: int, of: str) -> None:
     """
     size = path.stat().st_size
     if claimed > size:
-        raise CheckpointError(f"{path.name}: its {of} claim {claimed / 1e6:.1f} MB, and the file has {size / 1e6:.1f}")
+        raise CheckpointError(f"{path.name}: its {of} claim {claimed / 1e6:.1f} MB in a file of {size / 1e6:.1f} MB")
 
 
 class _Frugal(io.FileIO):

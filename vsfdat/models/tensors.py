@@ -10,7 +10,7 @@ from torch import Tensor
 from .checkpoint import StateDict
 
 # fdat_xl has 1096. The network is built before it is compared, so that its parts must be few.
-_MOST_TENSORS = 5000
+_MOST_TENSORS = 4000
 _LEAST_TENSORS_A_BLOCK = 8  # of 16: a file that lacks some should be told which
 _FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2)
 _WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)

@@ -49,11 +49,14 @@ def test_a_peer_that_is_missing_is_named_with_its_command(
     toy: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def absent(task: contestants.Task) -> contestants.Run:
-        raise contestants.UnavailableError("pip install onnxruntime")
+        raise contestants.UnavailableError(contestants.missing("onnxruntime", install="onnxruntime"))
 
     monkeypatch.setitem(contestants.CONTESTANTS, "onnxruntime", absent)
     bench(model=toy, engines="ours,onnxruntime", **TOY)
-    assert "onnxruntime  not run: pip install onnxruntime" in capsys.readouterr().out
+    assert (
+        "onnxruntime  not run: onnxruntime is not installed, it comes with: pip install onnxruntime"
+        in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize(

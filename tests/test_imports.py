@@ -10,12 +10,15 @@ import vsfdat
 ROOT = Path(vsfdat.__file__).parent
 MAY_IMPORT = {
     "arch": set(), "ops": set(), "frames": set(), "pipeline": set(), "errors": set(), "notices": set(),
+    "options": {"models"},
+    "console": {"errors"}, "interrupt": {"console"},
     "models": {"arch", "errors"},
-    "engine": {"arch", "ops", "errors", "notices"},
-    "encode": {"plugin", "color", "models", "errors", "notices"},
-    "training": {"arch", "models", "errors", "notices"},
+    "engine": {"arch", "ops", "errors", "notices", "options"},
+    "encode": {"plugin", "color", "models", "errors", "notices", "options", "console", "interrupt"},
+    "quality": {"arch", "models", "engine", "errors", "notices", "console"},
+    "training": {"arch", "models", "quality", "errors", "notices", "console"},
 }  # fmt: skip
-NOT_FOR_PLUGIN = {"cli", "encode", "training"}
+NOT_FOR_PLUGIN = {"cli", "console", "interrupt", "encode", "quality", "training"}
 HOMES = {"vapoursynth": {"plugin", "color", "encode"}, "vsutil": {"plugin", "color", "encode"}}
 OPTIONAL = {"av", "rich", "cyclopts", "bestsource", "openvino", "onnx", "onnxruntime", "matplotlib"}
 FILES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))

@@ -169,6 +169,33 @@ def test_properties_and_length_are_kept(engines) -> None:
                      "_Range": 1, "_DurationNum": 1, "_DurationDen": 7}  # fmt: skip
 
 
+@pytest.mark.parametrize("form", [vs.GRAY8, vs.GRAY10, vs.GRAY16, vs.GRAYH, vs.GRAYS], ids=str)
+@pytest.mark.parametrize("scale", [1, 2])
+def test_transparency_grows_with_the_picture(form: vs.PresetVideoFormat, scale: int, engines) -> None:
+    engines(lambda precision: Enlarger(scale=scale))
+    numbers = np.random.default_rng(0).integers(0, 2, (1, 11, 19)).repeat(3, 0) * (1 if "S" in form.name else 200)
+    # By these, resize could not touch it.
+    alpha = picture_clip(numbers.astype(np.float32), form, 3, _Matrix=0, _FieldBased=1, mine=7)
+    clip = core.std.Splice([noise(length=1), noise(length=2).std.ClipToProp(alpha)])
+    out = upscale(clip, tiny_fdat(scale=scale))
+    expected = alpha.std.RemoveFrameProps().resize.Bilinear(19 * scale, 11 * scale)
+    assert "_Alpha" not in out.get_frame(0).props
+    for n in (1, 2):
+        found = out.get_frame(n).props["_Alpha"]
+        np.testing.assert_array_equal(pixels(found), pixels(expected.get_frame(n)))
+        assert (found.format.id, found.props["mine"]) == (form, 7)
+    assert out[1:].std.PropToClip("_Alpha").width == out.width
+
+
+def test_transparency_that_cannot_grow_is_said_once_and_left_out(engines, caplog: pytest.LogCaptureFixture) -> None:
+    engines(lambda precision: Enlarger())
+    alpha = core.std.BlankClip(format=vs.GRAY32, width=19, height=11, length=3)
+    out = upscale(noise(length=3).std.ClipToProp(alpha))
+    with caplog.at_level(logging.WARNING):
+        assert all("_Alpha" not in frame.props for frame in out.frames())
+    assert caplog.messages == ["The clip's transparency is left out: VapourSynth cannot resize Gray32."]
+
+
 def test_variable_frame_rate_stays_variable(engines) -> None:
     engines(lambda precision: Enlarger())
     short, long = (numbered(3).std.AssumeFPS(fpsnum=rate) for rate in (30, 10))
@@ -354,6 +381,19 @@ def test_nan_in_the_source_is_named() -> None:
     )
 
 
+def test_a_matrix_that_cannot_be_undone_is_an_error_that_names_the_frame(engines) -> None:
+    engines(lambda precision: Enlarger())
+    good = noise(vs.YUV420P8, 16, 12, _Matrix=1)
+    out = upscale(core.std.Splice([good, good.std.SetFrameProps(_Matrix=14)]))
+    assert out.get_frame(0).width == 32
+    assert failing(out, 1).endswith(
+        "vsfdat.upscale: frame 1: the YUV matrix is 14 (ICtCp), which needs BT.2020's primaries (9) and the transfer "
+        "PQ or HLG (16, 18), and primaries are 2 and transfer 2 (2: not said); if the clip holds something else, say "
+        "so with clip.std.SetFrameProps(_Matrix=..., _Primaries=..., _Transfer=...), else convert it to another "
+        "matrix first"
+    )
+
+
 def test_out_of_memory_goes_on_in_tiles(engines, caplog: pytest.LogCaptureFixture) -> None:
     sizes = []
 
@@ -477,6 +517,7 @@ def test_a_dropped_clip_takes_everything_with_it(engines) -> None:
 def test_the_end_of_the_core_frees_what_a_living_clip_holds(engines, monkeypatch: pytest.MonkeyPatch) -> None:
     at_the_end = []
     monkeypatch.setattr(vs, "register_on_destroy", at_the_end.append)
+    monkeypatch.setattr(vs, "unregister_on_destroy", at_the_end.remove)
     held = []
 
     def make(precision: str) -> Enlarger:

@@ -1,6 +1,7 @@
 """The VapourSynth door: check, load, build, wire the clip."""
 
 import contextlib
+import logging
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,10 +13,12 @@ import vsutil
 
 from . import color, frames
 from .arch import FDAT
-from .engine import Engine, Kind
+from .engine import Engine
 from .engine.slots import build_slots, count_slots
 from .errors import VsfdatError
 from .models import DEFAULT_MODEL, load_model
+from .notices import Once
+from .options import Kind, PrecisionChoice, UpscaleOptions
 from .pipeline import Pipeline, Slot
 
 __all__ = ["count_slots", "upscale"]
@@ -28,13 +31,13 @@ def upscale(
     clip: vs.VideoNode,
     model: str | Path | FDAT = DEFAULT_MODEL,
     *,
-    device: str | Sequence[str] = "auto",
-    precision: str = "auto",
-    tile: tuple[int, int] | None = None,
-    overlap: int = 16,
-    num_streams: int | None = None,
-    engine: Kind = "exact",
-    compile: bool = False,
+    device: str | Sequence[str] = UpscaleOptions.device,
+    precision: PrecisionChoice = UpscaleOptions.precision,
+    tile: tuple[int, int] | None = UpscaleOptions.tile,
+    overlap: int = UpscaleOptions.overlap,
+    num_streams: int | None = UpscaleOptions.num_streams,
+    engine: Kind = UpscaleOptions.engine,
+    compile: bool = UpscaleOptions.compile,
 ) -> vs.VideoNode:
     """Upscale a clip with FDAT.
 
@@ -69,15 +72,14 @@ def upscale(
     """
     with _as_vs_error():
         _check_clip(clip)
-        _check_numbers(tile, overlap, num_streams)
-        module = model if isinstance(model, FDAT) else load_model(model)
-        target = color.network_format(clip, _channels(module))
-        engines = build_slots(
-            module, device, precision=precision, tile=tile, overlap=overlap, num_streams=num_streams, kind=engine,
+        options = UpscaleOptions(
+            device=device, precision=precision, tile=tile, overlap=overlap, num_streams=num_streams, engine=engine,
             compile=compile,
         )  # fmt: skip
-        slots = [Slot(_worker(each), each.device) for each in engines]
-        return _wire(clip, target, module.config.scale, Pipeline(slots))
+        module = model if isinstance(model, FDAT) else load_model(model)
+        target = color.network_format(clip, _channels(module))
+        slots = [Slot(_worker(each), each.device) for each in build_slots(module, options)]
+        return _wire(clip, target, module.config.scale, Pipeline(slots, _is_script_over()))
 
 
 def _check_clip(clip: object) -> None:
@@ -97,20 +99,6 @@ def _check_frames(clip: vs.VideoNode) -> None:
         raise ValueError(
             f"clip must have at most 16 bits where it is integer, passed {clip.format.name}; convert it to float first"
         )
-
-
-def _check_numbers(tile: object, overlap: object, num_streams: object) -> None:
-    pair = tile if isinstance(tile, Sequence) and len(tile) == 2 else (0, 0)
-    if tile is not None and not all(_is_count(side, 1) for side in pair):
-        raise ValueError(f"tile must be (width, height) in pixels, both at least 1, passed {tile!r}")
-    if not _is_count(overlap, 0):
-        raise ValueError(f"overlap must be at least 0 pixels, passed {overlap!r}")
-    if num_streams is not None and not _is_count(num_streams, 1):
-        raise ValueError(f"num_streams must be at least 1, passed {num_streams!r}")
-
-
-def _is_count(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def _channels(module: FDAT) -> int:
@@ -138,19 +126,74 @@ def _wire(clip: vs.VideoNode, target: vs.VideoFormat, scale: int, pipeline: _Pip
 
     A ModifyFrame calls back for one frame at a time, so each frame gets its own; FrameEval lets them run side by side.
     """
-    source = color.to_network(clip, target)
+    source = color.to_network(clip.std.ModifyFrame(clip, _sort_out()), target)
     blank = source.std.BlankClip(clip.width * scale, clip.height * scale, target.id, keep=True)
+    resize_alpha = _alpha_resizer(blank)
+
+    def maker(n: int, f: vs.VideoFrame) -> vs.VideoNode:  # noqa: ARG001 (FrameEval's parameters)
+        alpha = resize_alpha(f)
+
+        def selector(n: int, f: Any, source: vs.VideoFrame = f) -> vs.VideoFrame:
+            with _as_vs_error(f"frame {n}: "):
+                frame = vs.core.create_video_frame(blank.format, blank.width, blank.height)
+                planes = frames.planes(frame)
+                pipeline(frames.planes(source), color.levels(source), planes[0].dtype).into(planes)
+                color.describe_output(frame, source.props, f[1] if alpha else None)
+                return frame
+
+        return blank.std.ModifyFrame([blank, alpha] if alpha else blank, selector)
+
+    _close_with_core(pipeline)
+    return blank.std.FrameEval(maker, prop_src=source)
+
+
+def _sort_out() -> Callable[[int, vs.VideoFrame], vs.VideoFrame]:
+    sort_out = color.sort_out()
 
     def selector(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
         with _as_vs_error(f"frame {n}: "):
-            frame = vs.core.create_video_frame(blank.format, blank.width, blank.height)
-            planes = frames.planes(frame)
-            pipeline(frames.planes(f), color.levels(f), planes[0].dtype).into(planes)
-            color.describe_output(frame, f.props)
-            return frame
+            return sort_out(f)
 
-    _close_with_core(pipeline)
-    return blank.std.FrameEval(lambda n: blank.std.ModifyFrame(source, selector), clip_src=source)  # noqa: ARG005
+    return selector
+
+
+def _alpha_resizer(blank: vs.VideoNode) -> Callable[[vs.VideoFrame], vs.VideoNode | None]:
+    """Make what gives the transparency of a frame in the size of another clip, as a clip of its length."""
+    once = Once(logging.getLogger(__name__))
+
+    def resize(frame: vs.VideoFrame) -> vs.VideoNode | None:
+        alpha = frame.props.get("_Alpha")
+        if alpha is None:
+            return None
+        resized = color.resized(alpha, blank.width, blank.height)
+        if resized is None:
+            once.warning("The clip's transparency is left out: VapourSynth cannot resize %s.", alpha.format.name)
+            return None
+        return resized.std.Loop(blank.num_frames)
+
+    return resize
+
+
+def _is_script_over() -> Callable[[], bool]:
+    """Make what tells whether this script is being closed, from any thread.
+
+    VapourSynth waits for all frames that were asked for before it calls what is registered on destroy, and refuses to
+    register more in the meantime.
+    """
+    environment = vs.get_current_environment()
+
+    def nothing() -> None: ...
+
+    def is_over() -> bool:
+        try:
+            with environment.use():
+                vs.register_on_destroy(nothing)
+                vs.unregister_on_destroy(nothing)
+        except (ValueError, RuntimeError):  # being destroyed, or destroyed already
+            return True
+        return False
+
+    return is_over
 
 
 def _close_with_core(pipeline: _Pipeline) -> None:

@@ -1,5 +1,6 @@
 """Files that do not say when each frame is shown, or say it badly: discs, AVI, raw streams, joined recordings."""
 
+import tempfile
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -9,9 +10,11 @@ import pytest
 import vapoursynth as vs
 
 from tests.encode.clips import Recipe, click_time, decode, make_video, packets
+from tests.encode.damaged import remux
 from vsfdat.encode import Settings, upscale_file
 from vsfdat.encode.source import open_source
 from vsfdat.errors import EncodeError
+from vsfdat.options import UpscaleOptions
 
 AT_25 = {"pts": range(20), "time_base": Fraction(1, 25)}
 B_FRAMES = {"bf": "2", "b": "2000000"}
@@ -29,7 +32,7 @@ UNTIMED = {
 @pytest.mark.parametrize("name", UNTIMED)
 def test_files_without_times_are_upscaled_in_step_with_their_sound(name: str, tmp_path: Path, model: Path) -> None:
     source, output = make_video(tmp_path / name, UNTIMED[name]), tmp_path / "output.mkv"
-    upscale_file(source, output, Settings(upscale={"model": model, "device": "cpu"}))
+    upscale_file(source, output, Settings(upscale=UpscaleOptions(model=model, device="cpu")))
     times = [seconds for seconds, _ in packets(output, "video")]
     assert [float(later - times[0]) for later in times] == pytest.approx([n / 25 for n in range(20)], abs=0.001)
     assert float(times[0]) == pytest.approx(float(begin(source)), abs=0.001)
@@ -79,7 +82,7 @@ def test_a_clock_that_jumps_back_is_the_inputs_fault(ending: str, tmp_path: Path
     joined = tmp_path / f"joined{ending}"
     joined.write_bytes(part.read_bytes() * 2)
     with pytest.raises(EncodeError) as caught:
-        upscale_file(joined, tmp_path / "output.mkv", Settings(upscale={"model": model, "device": "cpu"}))
+        upscale_file(joined, tmp_path / "output.mkv", Settings(upscale=UpscaleOptions(model=model, device="cpu")))
     assert str(caught.value) == (
         f"{joined}: its clock jumps back midway, as in joined recordings; "
         f'give it one clock first, as with: ffmpeg -i "joined{ending}" -c copy "joined.mkv"'
@@ -91,5 +94,45 @@ def test_a_damaged_disc_is_upscaled_all_the_same(tmp_path: Path, model: Path) ->
     content = bytearray(path.read_bytes())
     content[len(content) // 2 : len(content) // 2 + 400] = bytes(400)
     path.write_bytes(content)
-    upscale_file(path, output, Settings(upscale={"model": model, "device": "cpu"}))
+    upscale_file(path, output, Settings(upscale=UpscaleOptions(model=model, device="cpu")))
     assert len(decode(output)) == vs.core.bs.VideoSource(str(path), cachemode=0).num_frames
+
+
+@pytest.mark.parametrize("encoder", ["libvpx", "libvpx-vp9"])
+def test_transparency_beside_the_pictures_is_told_too(encoder: str, tmp_path: Path, caplog) -> None:
+    plain = make_video(tmp_path / "plain.webm", Recipe(encoder=encoder, audio="libopus", options={}))
+    path = remux(plain, tmp_path / "film.webm", dress=lambda video: video.metadata.update(alpha_mode="1"))
+    open_source(path)
+    assert caplog.messages == ["The file's transparency is left out."]
+
+
+def test_transparency_is_not_decoded_for_nothing(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "film.mkv", Recipe(encoder="ffv1", pixel_format="yuva420p", options={}))
+    with open_source(path).clip.get_frame(0) as frame:
+        assert "_Alpha" not in frame.props
+
+
+def test_a_file_is_opened_without_a_temporary_one(tmp_path: Path, monkeypatch, caplog) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "full"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "full"))
+    assert len(open_source(make_video(tmp_path / "film.mkv")).pts) == 20
+    assert caplog.messages == []
+
+
+def test_one_frame_is_a_film(tmp_path: Path) -> None:
+    source = open_source(make_video(tmp_path / "film.mkv", Recipe(pts=[0], audio=None)))
+    assert (len(source.pts), source.end) == (1, 40)
+
+
+def test_folders_and_files_without_a_frame_are_told_in_one_sentence(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "film.mkv", Recipe(audio=None))
+    with av.open(str(path)) as container:
+        first = next(container.demux(video=0))
+    path.write_bytes(path.read_bytes()[: first.pos + 50])
+    for culprit, message in [
+        (tmp_path, f"input is a folder, name a video file in it: {tmp_path}"),
+        (path, f"{path}: its video cannot be decoded (not one frame of it)"),
+    ]:
+        with pytest.raises(EncodeError) as caught:
+            open_source(culprit)
+        assert str(caught.value) == message

@@ -1,5 +1,7 @@
 """Slots of one device cut alike, whatever memory each of them finds."""
 
+import logging
+
 import pytest
 import torch
 
@@ -37,6 +39,13 @@ def test_a_later_slot_follows_the_first_whatever_is_free_by_then(monkeypatch: py
     monkeypatch.setattr(agreement, "_free_bytes", lambda device: 0)
     assert shared.plan(SIZE) == first
     assert shared.plan(torch.Size((3, 8, 8))) == Plan(8, host_maps=True)
+
+
+def test_the_plan_is_for_debugging(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "vsfdat")
+    Agreement(SMALL, torch.device("cpu"), 4, None).plan(SIZE)
+    [record] = caplog.records
+    assert (record.levelname, record.getMessage()[:5]) == ("DEBUG", "Plan(")
 
 
 def test_slots_step_down_together() -> None:

@@ -12,6 +12,7 @@ from vsfdat import plugin
 from vsfdat.bench import contestants
 from vsfdat.engine import graphs, slots
 from vsfdat.engine.slots import build_slot
+from vsfdat.options import UpscaleOptions
 
 CPU = torch.device("cpu")
 TINY = tiny_fdat()
@@ -28,9 +29,9 @@ def test_as_many_are_built_as_are_counted(monkeypatch: pytest.MonkeyPatch) -> No
     places = [torch.device("cuda:0"), CPU]
     monkeypatch.setattr(slots, "find_devices", lambda wanted: places)
     monkeypatch.setattr(slots, "build", lambda module, *, device, **_: lambda: Enlarger(device=device))
-    built = slots.build_slots(TINY, ["cuda:0", "cpu"])
+    built = slots.build_slots(TINY, UpscaleOptions(device=["cuda:0", "cpu"]))
     assert [engine.device for engine in built] == [places[0], places[0], CPU]
-    assert len(slots.build_slots(TINY, num_streams=3)) == slots.count_slots(num_streams=3)
+    assert len(slots.build_slots(TINY, UpscaleOptions(num_streams=3))) == slots.count_slots(num_streams=3)
 
 
 def test_on_cuda_a_slot_replays_a_graph_and_the_fp32_retry_does_not(monkeypatch: pytest.MonkeyPatch) -> None:

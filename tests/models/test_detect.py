@@ -105,6 +105,47 @@ def test_a_half_precision_file_loads_in_fp32_and_is_left_as_it_was() -> None:
     assert all(tensors[key] is before[key] for key in before)
 
 
+@pytest.mark.parametrize(
+    "config",
+    [*PRESETS.values(), *(replace(SMALL, upsampler_type=head, scale=scale) for head, scale in HEADS)],
+    ids=lambda config: f"{config.embed_dim}-{config.num_groups}-{config.upsampler_type}-{config.scale}",
+)
+def test_loading_gives_what_building_and_filling_gives(config: FDATConfig) -> None:
+    tensors = state_dict_of(config)
+    network = load_into_network(tensors, "x.pth")
+    reference = FDAT(network.config).eval().requires_grad_(False)
+    reference.load_state_dict(tensors)
+    for ours, theirs in zip(network.modules(), reference.modules(), strict=True):
+        assert type(ours) is type(theirs)
+        assert not ours.training
+        assert _held_by(ours) == _held_by(theirs)
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+    if config.embed_dim == SMALL.embed_dim:
+        x = torch.rand(1, 3, 9, 6)
+        assert torch.equal(network(x), reference(x))
+
+
+def _held_by(module: torch.nn.Module) -> dict[str, object]:
+    """Every parameter, buffer and plain value of a module itself, to be compared to the last bit."""
+    held = module._parameters | module._buffers
+    tensors = {
+        name: (str(value.device), value.dtype, value.stride(), value.numpy().tobytes())
+        for name, value in held.items()
+        if value is not None
+    }
+    return tensors | {name: value for name, value in vars(module).items() if not name.startswith("_")}
+
+
+def test_a_network_shares_no_memory_with_the_file_or_itself() -> None:
+    tensors = state_dict_of(SMALL)
+    tensors["groups.0.conv.weight"] = tensors["groups.1.conv.weight"] = tensors["conv_after.weight"].transpose(2, 3)
+    network = load_into_network(tensors, "tied.pth")
+    mine = {value.data_ptr() for value in network.state_dict().values()}
+    assert len(mine) == len(tensors)
+    assert not mine & {value.data_ptr() for value in tensors.values()}
+    assert all(value.is_contiguous() for value in network.state_dict().values())
+
+
 def test_all_that_does_not_fit_is_said_at_once() -> None:
     tensors = state_dict_of(SMALL)
     del tensors["groups.1.conv.weight"]

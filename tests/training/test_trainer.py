@@ -20,7 +20,7 @@ NETWORK = {"scale": 2, "embed_dim": 16, "num_groups": 1, "depth_per_group": 1, "
 def build(data):
     """A trainer of a tiny network; keyword arguments replace tables of the recipe."""
 
-    def make(workers=1, budget=None, overrides=NETWORK, **tables):
+    def make(workers=1, budget_seconds=None, overrides=NETWORK, **tables):
         recipe = parse_recipe(
             {
                 "network": {"overrides": overrides},
@@ -32,7 +32,9 @@ def build(data):
         )
         device = torch.device("cpu")
         sampler = PatchSampler(load_crops(data, 2, recipe.downscale), recipe, device)
-        return Trainer(network_config(recipe.network), recipe, sampler, device, budget=budget, workers=workers)
+        return Trainer(
+            network_config(recipe.network), recipe, sampler, device, budget_seconds=budget_seconds, workers=workers
+        )
 
     return make
 
@@ -88,8 +90,8 @@ def test_it_learns(build):
 
 
 def test_a_time_budget_replaces_the_steps(build):
-    trainer = build(budget=1.0)
-    trainer.clock.worked = 0.25
+    trainer = build(budget_seconds=1.0)
+    trainer.clock.worked_seconds = 0.25
     assert trainer.progress == 0.25
 
 
@@ -98,7 +100,7 @@ def test_a_pause_is_not_work():
     for _ in range(10):
         clock.tick(0.5)
     clock.tick(3600)
-    assert clock.worked == pytest.approx(5 + 2.5)
+    assert clock.worked_seconds == pytest.approx(5 + 2.5)
 
 
 class Reads(TorchDispatchMode):

@@ -12,6 +12,7 @@ UpsamplerType = Literal[
 ]
 UPSAMPLER_TYPES: tuple[UpsamplerType, ...] = get_args(UpsamplerType)
 
+_MOST_CHANNELS = 255  # `upsampler.MetaUpsample` has one byte for them
 _POWERS_AND_THREE = (1, 2, 3, 4, 8)
 UPSAMPLER_SCALES: dict[UpsamplerType, tuple[int, ...]] = {
     "conv": (1,),
@@ -104,6 +105,9 @@ class FDATConfig:
                      "window_size", "aim_reduction_ratio", "mid_dim"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, passed {getattr(self, name)}")
+        for name in ("num_out_ch", "embed_dim", "mid_dim"):
+            if getattr(self, name) > _MOST_CHANNELS:
+                raise ValueError(f"{name} must be at most {_MOST_CHANNELS}, passed {getattr(self, name)}")
         if self.embed_dim % self.num_heads:
             raise ValueError(f"embed_dim must be a multiple of num_heads, passed {self.embed_dim} and {self.num_heads}")
         if self.aim_reduction_ratio > self.embed_dim:

@@ -33,7 +33,8 @@ class UniUpsampleV3(nn.Sequential):
         if upsampler_type == "pa_up" and scale > 1 and scale != 3:
             in_dim = mid_dim
         meta = [_META_VERSION, UPSAMPLER_TYPES.index(upsampler_type), scale, in_dim, out_dim, mid_dim, _DYSAMPLE_GROUPS]
-        self.register_buffer("MetaUpsample", torch.tensor(meta, dtype=torch.uint8))
+        # On the CPU, and so known, where the rest is built without memory.
+        self.register_buffer("MetaUpsample", torch.tensor(meta, dtype=torch.uint8, device="cpu"))
 
 
 def _steps(scale: int) -> list[int]:

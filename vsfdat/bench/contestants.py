@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from vsfdat.arch import FDAT
+from vsfdat.console import missing
 from vsfdat.engine import Precision
 from vsfdat.engine.device import DTYPES
 from vsfdat.engine.slots import build_slot
@@ -83,7 +84,7 @@ def openvino(task: Task) -> Run:
     import vapoursynth as vs
 
     if not hasattr(vs.core, "ov"):
-        raise UnavailableError("pip install vapoursynth-mlrt-ov")
+        raise UnavailableError(missing("vapoursynth-mlrt-ov", install="vapoursynth-mlrt-ov"))
     path, cores = _export(task), torch.get_num_threads()
     source = vs.core.std.BlankClip(format=vs.RGBS, width=task.width, height=task.height, length=1 << 20, keep=True)
     shown: list[Tensor] = []
@@ -109,7 +110,7 @@ def onnxruntime(task: Task) -> Run:
     try:
         import onnxruntime as ort
     except ImportError:
-        raise UnavailableError("pip install onnxruntime") from None
+        raise UnavailableError(missing("onnxruntime", install="onnxruntime")) from None
     options = ort.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = ort.InferenceSession(str(_export(task)), options, providers=["CPUExecutionProvider"])
@@ -156,7 +157,7 @@ def _export(task: Task) -> Path:
     try:
         import onnx  # noqa: F401
     except ImportError:
-        raise UnavailableError("pip install onnx") from None
+        raise UnavailableError(missing("onnx", install="onnx")) from None
     path = task.folder / f"fdat-{task.width}x{task.height}.onnx"
     if not path.exists():
         module = _spandrels(Task(task.network, task.width, task.height, "fp32", torch.device("cpu"), task.folder))

@@ -5,27 +5,43 @@ import contextlib
 import functools
 import itertools
 import logging
+import os
 import statistics
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import vapoursynth as vs
 
+from vsfdat.console import missing
 from vsfdat.errors import EncodeError
 
 from .container import clock_jumps_back, open_container, reason, video_stream
-from .extras import missing, require
+from .decoding import Film, decode_past_damage
+from .ending import decode_later, find_ending
+from .mending import Mending
+from .upright import turn_upright
 
 _log = logging.getLogger(__name__)
 
 # These count from wherever the broadcast's clock stood; every other container from the beginning of the film.
 _BROADCAST = ("mpegts", "mpeg")
 
-# What BestSource says instead of opening a file, where it is asked for times that the container leaves out.
-_NO_TIMES = "frames with unknown timestamp"
+# BestSource's word for a time that neither the container states nor FFmpeg works out.
+_UNKNOWN = -(2**63)
+
+# Of BestSource's properties, what is true of every frame of a file.
+_CONSTANT = (
+    "_Matrix", "_Primaries", "_Transfer", "_Range", "_ChromaLocation", "_FieldBased", "_SARNum", "_SARDen",
+)  # fmt: skip
+
+# What BestSource says where it decodes nothing at all.
+_NO_FRAME = "Indexing of"
+
+# Of frames that BestSource may refuse at the beginning.
+_TRIES = 100
 
 # Of seconds: by less, a careless muxer sets single frames back; by more, another recording begins.
 _JUMP = Fraction(1, 2)
@@ -36,7 +52,8 @@ class Source:
     """The frames of a file, or of a cut of it.
 
     `pts` are the frames' times and `end` is when the last one goes, in units of `time_base`, as the file has them;
-    `origin`, in the same unit, is the moment that the output counts from.
+    `origin`, in the same unit, is the moment that the output counts from. `film` is all of the file, and `mending`
+    asks again for frames of `clip` that could not be had.
     """
 
     path: Path
@@ -45,6 +62,8 @@ class Source:
     end: int
     time_base: Fraction
     origin: int
+    film: Film
+    mending: Mending
     is_cut: bool = False
 
     @property
@@ -57,15 +76,16 @@ class Source:
 
 @dataclass(frozen=True)
 class _Stream:
-    """What the container says of the video; `start`, `origin` and `end` in units of `time_base`, unknown as 0."""
+    """What the container says of the video; `start` and `origin` in units of `time_base`, unknown as 0."""
 
     index: int
     size: tuple[int, int]
     time_base: Fraction
     start: int
     origin: int
-    end: int
     is_broadcast: bool
+    states_times: bool
+    has_alpha: bool
 
 
 def open_source(path: Path) -> Source:
@@ -75,11 +95,19 @@ def open_source(path: Path) -> Source:
         EncodeError: No file, no video in it, none that can be decoded, or its clock jumps back midway.
     """
     stream = _probe(path)
-    clip, milliseconds = _decode(path, stream.index)
-    _tell_what_is_cut_off(clip, stream)
-    pts = _exact_times(path, stream, clip, milliseconds)
-    end = stream.end if stream.end > pts[-1] else pts[-1] + _typical_duration(pts, clip, stream.time_base)
-    return Source(path, clip, pts, end, stream.time_base, stream.origin)
+    direct, stamps = _decode(path, stream)
+    _tell_what_is_cut_off(direct, stream)
+    film = _time(path, stream, direct, stamps)
+    ending = find_ending(film)
+    if ending.later:
+        film = _go_on(film)
+    props = _first_props(direct)
+    if stream.has_alpha or "_Alpha" in props:
+        _log.warning("The file's transparency is left out.")
+    mending = Mending(film, direct, {name: props[name] for name in _CONSTANT if name in props})
+    duration = ending.duration or _typical_duration(film.pts, direct, film.time_base)
+    clip = turn_upright(mending.make_clip(), props)
+    return Source(path, clip, film.pts, film.pts[-1] + duration, film.time_base, film.origin, film, mending)
 
 
 def cut(source: Source, start: float | None, end: float | None) -> Source:
@@ -115,62 +143,95 @@ def cut(source: Source, start: float | None, end: float | None) -> Source:
 def _probe(path: Path) -> _Stream:
     with open_container(path) as container:
         stream = video_stream(container, path)
-        is_broadcast = any(name in _BROADCAST for name in container.format.name.split(","))
+        names = container.format.name.split(",")
+        is_broadcast = any(name in _BROADCAST for name in names)
         begins = Fraction(container.start_time or 0, 1_000_000) if is_broadcast else 0
-        start = stream.start_time or 0
         return _Stream(
             index=stream.index,
             size=(stream.width, stream.height),
             time_base=stream.time_base,
-            start=start,
+            start=stream.start_time or 0,
             origin=round(begins / stream.time_base),
-            end=start + stream.duration if stream.duration else 0,
             is_broadcast=is_broadcast,
+            # FFmpeg counts its packets instead, and otherwise after a seek than from the beginning.
+            states_times="avi" not in names,
+            # Beside the pictures of VP8 and VP9, where their decoders do not look.
+            has_alpha=("alpha_mode", "1") in {(key.lower(), value) for key, value in stream.metadata.items()},
         )
 
 
-def _decode(path: Path, index: int) -> tuple[vs.VideoNode, list[Fraction]]:
-    """Open a stream with BestSource, and read from it when each frame is shown, in milliseconds; empty if unknown."""
+def _decode(path: Path, stream: _Stream) -> tuple[vs.VideoNode, list[int]]:
+    """Open a stream with BestSource, and ask when each frame is shown, in the stream's ticks; empty if unknown."""
     if not hasattr(vs.core, "bs"):
         raise EncodeError(missing("BestSource (vapoursynth-bestsource)"))
-    open_clip = functools.partial(vs.core.bs.VideoSource, str(path.resolve()), track=index, cachemode=0)
-    with tempfile.TemporaryDirectory(prefix="vsfdat-") as folder:
-        timecodes = Path(folder) / "timecodes.txt"
-        try:
-            clip, lines = open_clip(timecodes=str(timecodes)), timecodes.read_text().splitlines()
-        except vs.Error as error:
-            if _NO_TIMES not in str(error):
-                raise EncodeError(f"{path}: its video cannot be decoded ({reason(error)})") from error
-            clip, lines = open_clip(), []
+    try:
+        found = _open_with_bestsource(path, stream)
+    except vs.Error as error:
+        if _NO_FRAME not in str(error):
+            raise EncodeError(f"{path}: its video cannot be decoded ({reason(error)})") from error
+        raise EncodeError(f"{path}: its video cannot be decoded (not one frame of it)") from error
+    clip, tick = found["clip"], Fraction(found["timebasenum"], found["timebaseden"])
     if clip.format.id == 0 or clip.width == 0:
         raise EncodeError(f"{path}: its picture changes format or size midway, cut it into files of one size first")
-    return clip, [Fraction(line) for line in lines if line and not line.startswith("#")]
+    stamps = found["timestamps"] if clip.num_frames > 1 else [found["timestamps"]]
+    return clip, [] if _UNKNOWN in stamps else [round(stamp * tick / stream.time_base) for stamp in stamps]
+
+
+def _open_with_bestsource(path: Path, stream: _Stream) -> dict[str, Any]:
+    """Open with as many threads as there are cores, or with one, which goes on where many give up."""
+    open_clip = functools.partial(
+        vs.core.bs.VideoSource, os.fsencode(path.resolve()), track=stream.index, cachemode=0, exporttimestamps=True,
+        apply_rotation=False,
+    )  # fmt: skip
+    with _undeclared():
+        try:
+            found = open_clip()
+        except vs.Error as error:
+            if _NO_FRAME not in str(error):
+                raise
+            found = open_clip(threads=1)
+    return dict(found)
+
+
+@contextlib.contextmanager
+def _undeclared() -> Iterator[None]:
+    """Let BestSource give the times, which it does not declare, without VapourSynth's warning of that."""
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return "no return value(s) named" not in record.getMessage()
+
+    logger = logging.getLogger("vapoursynth")
+    logger.addFilter(is_other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_other)
 
 
 def _tell_what_is_cut_off(clip: vs.VideoNode, stream: _Stream) -> None:
-    # Sorted, because BestSource turns pictures upright.
-    if any(side % 2 for side in stream.size) and sorted((clip.width, clip.height)) != sorted(stream.size):
+    if any(side % 2 for side in stream.size) and (clip.width, clip.height) != stream.size:
         _log.warning(
             "Pictures of %dx%d cannot be held with chroma of half the size; the last column or row is cut off.",
             *stream.size,
         )
 
 
-def _exact_times(path: Path, stream: _Stream, clip: vs.VideoNode, milliseconds: list[Fraction]) -> list[int]:
-    """Turn BestSource's hundredths of a millisecond back into the ticks they were rounded from.
+def _time(path: Path, stream: _Stream, clip: vs.VideoNode, stamps: list[int]) -> Film:
+    """Settle when each frame is shown.
 
-    Unambiguous down to the 1/90000 s of broadcasts; a file with finer ticks than 1/100000 s is off by 5 µs at most.
     Where BestSource knows no times FFmpeg may, and what neither knows runs at a constant rate from the stream's start.
     """
-    pts = [round(value / 1000 / stream.time_base) for value in milliseconds] or _ffmpeg_times(path, stream)
+    pts = stamps or _ffmpeg_times(path, stream)
     steps = [later - earlier for earlier, later in itertools.pairwise(pts)]
     if min(steps, default=0) * stream.time_base < -_JUMP:
         raise clock_jumps_back(path)
-    if len(pts) == clip.num_frames and min(steps, default=1) > 0:
-        return pts
-    fps = clip.fps or Fraction(25)
-    _log.warning("The file does not say when each frame is shown; taken as a constant %.3f frames a second.", fps)
-    return [stream.start + round(n / fps / stream.time_base) for n in range(clip.num_frames)]
+    is_exact = len(pts) == clip.num_frames and min(steps, default=1) > 0
+    if not is_exact:
+        fps = clip.fps or Fraction(25)
+        _log.warning("The file does not say when each frame is shown; taken as a constant %.3f frames a second.", fps)
+        pts = [stream.start + round(n / fps / stream.time_base) for n in range(clip.num_frames)]
+    has_stamps = is_exact and bool(stamps) and stream.states_times
+    return Film(path, stream.index, pts, stream.time_base, stream.origin, has_stamps)
 
 
 def _ffmpeg_times(path: Path, stream: _Stream) -> list[int]:
@@ -179,11 +240,8 @@ def _ffmpeg_times(path: Path, stream: _Stream) -> list[int]:
     Discs need it: there the frames of a film stay for two fields or three, which is no constant rate.
     """
     pts: list[int] = []
-    # Of a damaged file the times end where the damage begins, which is as good as none.
-    with open_container(path) as container, contextlib.suppress(require("av").FFmpegError):
-        video = container.streams[stream.index]
-        video.thread_type = "AUTO"
-        for frame in container.decode(video):
+    with open_container(path) as container:
+        for frame in filter(None, decode_past_damage(container, container.streams[stream.index], threads=0)):
             if frame.pts is None:
                 return []
             pts.append(frame.pts)
@@ -192,8 +250,27 @@ def _ffmpeg_times(path: Path, stream: _Stream) -> list[int]:
     return [value - late for value in pts]
 
 
-def _typical_duration(pts: list[int], clip: vs.VideoNode, time_base: Fraction) -> int:
+def _go_on(film: Film) -> Film:
+    """Add what FFmpeg decodes after the last frame that BestSource knows of."""
+    later = decode_later(film)
+    if later:
+        _log.warning(
+            "%s: BestSource takes the damage at %.2f s for the end; FFmpeg decodes the rest, in one thread.",
+            film.path, (film.pts[-1] - film.origin) * film.time_base,
+        )  # fmt: skip
+    return replace(film, pts=[*film.pts, *later])
+
+
+def _first_props(clip: vs.VideoNode) -> dict[str, Any]:
+    """Read the properties of the first frame that can be had."""
+    for n in range(min(clip.num_frames, _TRIES)):
+        with contextlib.suppress(vs.Error), clip.get_frame(n) as frame:
+            return dict(frame.props)
+    return {}
+
+
+def _typical_duration(pts: Sequence[int], clip: vs.VideoNode, time_base: Fraction) -> int:
     """Guess how long a frame stays that has no next one: as long as most others."""
     if len(pts) == 1:
-        return round(1 / (clip.fps or Fraction(25)) / time_base)
+        return max(1, round(1 / (clip.fps or Fraction(25)) / time_base))
     return statistics.median_low(later - earlier for earlier, later in itertools.pairwise(pts))

@@ -62,7 +62,7 @@ class Agreement:
             plan = planning.for_cache(demand)
         else:
             plan = planning.for_memory(demand, int(_SHARE * _free_bytes(self._device)) // self._slots)
-        _log.info("%s takes about %d MiB a slot", plan, demand.device_bytes(plan) >> 20)
+        _log.debug("%s takes about %d MiB a slot", plan, demand.device_bytes(plan) >> 20)
         return plan
 
 

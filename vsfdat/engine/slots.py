@@ -8,6 +8,7 @@ import torch
 
 from vsfdat.arch import FDAT, FDATConfig
 from vsfdat.notices import Once
+from vsfdat.options import UpscaleOptions
 
 from . import Engine, EngineFactory, Kind, build, choose_precision, find_devices
 from .graphs import Graphed
@@ -24,7 +25,7 @@ def build_slot(
     precision: str = "auto",
     *,
     tile: Size | None = None,
-    overlap: int = 16,
+    overlap: int = UpscaleOptions.overlap,
     kind: Kind = "exact",
     compile: bool = False,
 ) -> EngineFactory:
@@ -62,26 +63,19 @@ def build_slot(
     return slot
 
 
-def build_slots(
-    module: FDAT,
-    device: str | Sequence[str] = "auto",
-    *,
-    precision: str = "auto",
-    tile: Size | None = None,
-    overlap: int = 16,
-    num_streams: int | None = None,
-    kind: Kind = "exact",
-    compile: bool = False,
-) -> list[Engine]:
-    """Build the engines of all slots, by `upscale`'s arguments of these names; `kind` is its `engine`.
+def build_slots(module: FDAT, options: UpscaleOptions) -> list[Engine]:
+    """Build the engines of all slots that a clip asks for.
 
     Raises:
         ValueError: A device, the precision or the kind is not there, or there is nothing to compile in it.
     """
     engines: list[Engine] = []
-    for place in find_devices(device):
-        make = build_slot(module, place, precision, tile=tile, overlap=overlap, kind=kind, compile=compile)
-        engines += [make() for _ in range(_streams(place, num_streams))]
+    for place in find_devices(options.device):
+        make = build_slot(
+            module, place, options.precision, tile=options.tile, overlap=options.overlap, kind=options.engine,
+            compile=options.compile,
+        )  # fmt: skip
+        engines += [make() for _ in range(_streams(place, options.num_streams))]
     return engines
 
 

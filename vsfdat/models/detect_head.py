@@ -1,6 +1,7 @@
 """Which reconstruction head a state dict has: from `MetaUpsample` where it is, else from the tensors' shapes."""
 
 import math
+import re
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -8,9 +9,12 @@ from torch import Tensor
 from vsfdat.arch.config import UPSAMPLER_TYPES, UpsamplerType
 
 from .checkpoint import StateDict
+from .tensors import small_numbers
 
 _DYSAMPLE_GROUPS = 4
 _PREFIX = "upsampler."
+_META = f"{_PREFIX}MetaUpsample"
+_MOST_CONVOLUTIONS = 16  # pa_up has nine at 8x, and one more
 # What to assume for heads that only repeat pixels between their layers, so that no tensor tells by how much.
 _GUESSED_SCALE = 2
 
@@ -37,19 +41,28 @@ def detect_head(state_dict: StateDict, num_in_ch: int | None) -> Head:
     Raises:
         ValueError: There is no head, or one that FDAT does not have.
     """
-    meta = state_dict.get(f"{_PREFIX}MetaUpsample")
+    meta = state_dict.get(_META)
     if meta is not None:
-        _, index, scale, _, num_out_ch, mid_dim, _ = (int(value) for value in meta.tolist())
+        _, index, scale, _, num_out_ch, mid_dim, _ = small_numbers(meta, _META, 7)
         if index >= len(UPSAMPLER_TYPES):
             raise ValueError(f"MetaUpsample names upsampler {index}, and FDAT has {len(UPSAMPLER_TYPES)}")
         return Head(UPSAMPLER_TYPES[index], scale, num_out_ch, mid_dim)
     names = [key for key, tensor in state_dict.items() if key.startswith(_PREFIX) and tensor.ndim == 4]
     if not names:
         raise ValueError("no upsampler")
-    # Files come sorted by name, where 10 is before 3; the layers' order is by number.
-    names.sort(key=lambda key: int(key.removeprefix(_PREFIX).split(".")[0]))
+    if len(names) > _MOST_CONVOLUTIONS:
+        raise ValueError(f"an upsampler of {len(names)} convolutions")
+    names.sort(key=_position)
     weights = {key.removeprefix(_PREFIX).removesuffix(".weight"): state_dict[key] for key in names}
     return _from_shapes(weights, num_in_ch)
+
+
+def _position(name: str) -> int:
+    """Read a layer's place; files come sorted by name, where 10 is before 3."""
+    number = name.removeprefix(_PREFIX).split(".")[0]
+    if not re.fullmatch("[0-9]{1,3}", number):
+        raise ValueError(f"{name} has no place")
+    return int(number)
 
 
 def _from_shapes(weights: dict[str, Tensor], num_in_ch: int | None) -> Head:
@@ -79,7 +92,9 @@ def _from_shapes(weights: dict[str, Tensor], num_in_ch: int | None) -> Head:
 
 def _dysample(weights: dict[str, Tensor]) -> Head:
     offset = next(tensor for name, tensor in weights.items() if name.endswith(".offset"))
-    end = next(tensor for name, tensor in weights.items() if name.endswith(".end_conv"))
+    end = next((tensor for name, tensor in weights.items() if name.endswith(".end_conv")), None)
+    if end is None:
+        raise ValueError("a dysample upsampler without end_conv")
     return Head("dysample", math.isqrt(offset.shape[0] // (2 * _DYSAMPLE_GROUPS)), end.shape[0], end.shape[1])
 
 

@@ -38,10 +38,23 @@ def library(precision: str) -> Path:
     """
     compiler = _compiler()
     command = [*compiler, *_FLAGS, _cpu_flag(), f"-DVSFDAT_{precision.upper()}"]
-    path = _cache_folder() / f"{precision}-{_key(compiler, command)}.so"
-    if not path.exists():
-        _compile(command, path)
-    return path
+    name = f"{precision}-{_key(compiler, command)}"
+    return _find(name) or _compile(command, name)
+
+
+def _find(name: str) -> Path | None:
+    """Look for what an earlier run compiled; what has been damaged since goes, as loading it may end the process."""
+    for path in _cache_folder().glob(f"{name}-*.so"):
+        if path.stem == _stem(name, path):
+            return path
+        logger.warning("%s is damaged and is compiled anew", path)
+        path.unlink(missing_ok=True)
+    return None
+
+
+def _stem(name: str, library: Path) -> str:
+    """Name a library by its contents too, so that a damaged one is known by its name."""
+    return f"{name}-{hashlib.sha256(library.read_bytes()).hexdigest()[:16]}"
 
 
 def _compiler() -> list[str]:
@@ -88,20 +101,22 @@ def _cpu() -> str:
     return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
 
 
-def _compile(command: list[str], path: Path) -> None:
+def _compile(command: list[str], name: str) -> Path:
+    folder = _cache_folder()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BuildError(f"the cache folder {path.parent} cannot be made: {error.strerror}") from error
+        raise BuildError(f"the cache folder {folder} cannot be made: {error.strerror}") from error
     start = time.perf_counter()
     # Beside its place and then renamed: another process never sees half a library.
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        partial, unit = Path(folder) / path.name, Path(folder) / "all.cpp"
+    with tempfile.TemporaryDirectory(dir=folder) as beside:
+        partial, unit = Path(beside) / "library.so", Path(beside) / "all.cpp"
         # As one file, so that the ops share what the compiler makes of their headers.
         unit.write_text("".join(f'#include "{source.as_posix()}"\n' for source in sorted(_SOURCES.glob("*.cpp"))))
         _run([*command, str(unit), "-o", str(partial)])
-        partial.replace(path)
+        path = partial.replace(folder / f"{_stem(name, partial)}.so")
     logger.info("Compiled the CPU kernels in %.0f s into %s", time.perf_counter() - start, path)
+    return path
 
 
 def _run(command: list[str]) -> str:

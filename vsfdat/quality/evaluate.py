@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from vsfdat.arch import FDAT
-from vsfdat.engine import build
+from vsfdat.engine.slots import build_slot
 
 from .downscale import downscale
 from .interpolate import Upscaler
@@ -34,13 +34,13 @@ class Score:
 
 
 def network_upscaler(network: FDAT, device: torch.device) -> Upscaler:
-    """Make a network a function from picture to picture: as exact as the plain module, several times as fast.
+    """Make a network a function from picture to picture, as a slot of `upscale` runs it in fp32.
 
     Args:
         network: What to run, in eval mode; it is moved to the CPU.
         device: What computes the pictures, which themselves lie on the CPU.
     """
-    run = build(network.cpu(), device=device, precision="fp32")()
+    run = build_slot(network.cpu(), device, "fp32")()
 
     @torch.inference_mode()
     def upscale(picture: Picture) -> Picture:

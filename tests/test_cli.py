@@ -134,6 +134,7 @@ def test_a_cut_may_be_given_as_a_clock_would(tmp_path: Path) -> None:
     assert len(decode(tmp_path / "o.mp4")) == 5
 
 
+@pytest.mark.slow
 def test_control_c_leaves_a_playable_file_and_no_other(tmp_path: Path) -> None:
     video = make_video(tmp_path / "video.mp4", Recipe(pts=range(0, 4000 * 512, 512), audio=None))
     model, output = make_model(tmp_path / "2x.safetensors"), tmp_path / "o.mp4"

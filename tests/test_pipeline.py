@@ -279,6 +279,7 @@ def test_stress() -> None:
     line.close()
 
 
+@pytest.mark.slow
 def test_closing_at_the_interpreters_end_joins_the_threads() -> None:
     # weakref.finalize goes out of service at exit, before whatever was registered earlier, as VapourSynth is.
     script = """

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.engine.test_runner import Truth
+from tests.fast_loop import parametrize
 from tests.ops.emulated import emulating
 from tests.ops.kernel_cases import KERNELS, SHAPES, TOLERANCES, Case, ffn_weights
 from tests.ops.kernel_cases import Shape as CaseShape
@@ -41,19 +42,20 @@ def check(kernel: str, network: CaseShape, height: int, width: int, dtype: torch
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("network", [SMALL, BIASED], ids=["small", "biased"])
+@parametrize("network", [SMALL, BIASED], quick=[SMALL], ids=["small", "biased"])
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_sizes(kernel, network, size):
     check(kernel, network, *size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("preset", ["fdat_tiny", "fdat_light", "fdat_medium", "fdat_large"])
 def test_presets(kernel, preset):
     check(kernel, SHAPES[preset], 9, 18)
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@parametrize("kernel", KERNELS, quick=["ffn"])
 def test_bf16(kernel):
     check(kernel, SMALL, 9, 18, torch.bfloat16)
 
@@ -67,6 +69,7 @@ def test_some_rows_alone(kernel):
     assert outcome.error <= TOLERANCES[torch.float16]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", [12.0, 20.0, 50.0])
 def test_features_that_are_all_the_same_stay_finite(level):
     """The mean of squares less the mean's square is then 0, but for rounding, which may go below."""
@@ -79,7 +82,7 @@ def test_features_that_are_all_the_same_stay_finite(level):
     torch.testing.assert_close(out, expected, rtol=2e-3, atol=0.02)
 
 
-@pytest.mark.parametrize(("channels", "made"), [(3, 24), (12, 24), (24, 12), (24, 3), (24, 40)])
+@parametrize(("channels", "made"), [(3, 24), (12, 24), (24, 12), (24, 3), (24, 40)], quick=[(3, 24), (24, 3)])
 @pytest.mark.parametrize("residual", [False, True])
 def test_convolutions_of_the_networks_ends(channels, made, residual):
     generator = torch.Generator().manual_seed(0)
@@ -97,6 +100,7 @@ def test_convolutions_of_the_networks_ends(channels, made, residual):
     assert (out.double() - expected).norm() / expected.norm() < TOLERANCES[torch.float16]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", [{}, {"unshuffle_mod": True}, {"upsampler_type": "pixelshuffledirect"}])
 def test_a_whole_network(overrides):
     config = FDATConfig(embed_dim=24, num_groups=1, depth_per_group=1, num_heads=2, scale=2, mid_dim=16, **overrides)
@@ -134,7 +138,7 @@ def test_maps_that_are_no_blocks_of_memory_are_refused():
         KERNELS["ffn"](case, cuda)
 
 
-@pytest.mark.parametrize("capability", [(8, 0), (8, 9), (9, 0), (12, 0)])
+@parametrize("capability", [(8, 0), (8, 9), (9, 0), (12, 0)], quick=[(9, 0)])
 @pytest.mark.parametrize("source", ["ffn", "spatial", "channel", "conv", "matrix"])
 def test_compiles(source, capability):
     skip_without_nvrtc()
@@ -201,6 +205,7 @@ def test_without_a_cuda_device_the_reason_is_said():
     assert cuda.why_not(CPU, torch.float16, MEDIUM) == "they are for CUDA devices, this is cpu"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_two_programs_fit_on_a_hopper_without_spilling_much(kernel):
     pytest.importorskip("triton", reason="Triton is not installed, which brings cuobjdump")

@@ -35,6 +35,7 @@ def test_a_table_and_a_file(toy: str, tmp_path: Path, capsys: pytest.CaptureFixt
     assert figures["versions"]["torch"] == torch.__version__.split("+")[0]
 
 
+@pytest.mark.slow
 def test_memory_alone(toy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # The process that measures does not know the toy.
     settings = TOY | {"frames": 0, "size": "64x64"}

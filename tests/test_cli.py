@@ -215,6 +215,7 @@ def test_streams_can_be_left_out(tmp_path: Path, option: str, kinds: list[str]) 
         assert [stream.type for stream in container.streams] == kinds
 
 
+@pytest.mark.slow
 def test_control_c_leaves_a_playable_file_and_a_second_one_too(tmp_path: Path) -> None:
     with working(tmp_path, has_begun=writes) as process:
         time.sleep(1)

@@ -536,6 +536,7 @@ def test_the_end_of_the_core_frees_what_a_living_clip_holds(engines, monkeypatch
     assert failing(out, 9).endswith("vsfdat.upscale: frame 9: the clip was freed before this frame's turn")
 
 
+@pytest.mark.slow
 def test_20_reloads_in_one_process_leave_nothing_behind() -> None:
     """A previewer keeps its process and gives the script a fresh core each time; see reload_often.py."""
     script = Path(__file__).with_name("reload_often.py")

@@ -7,6 +7,7 @@ import torch
 from spandrel.architectures.FDAT.__arch.fdat import UniUpsampleV3 as SpandrelUpsampler
 from torch import nn
 
+from tests.fast_loop import parametrize
 from tests.oracle import relative_error, run_oracle, share_random_weights, twins
 from vsfdat import arch
 from vsfdat.arch import FDAT, PRESETS, FDATConfig, fdat_tiny
@@ -32,7 +33,7 @@ def _body(network: nn.Module, x: torch.Tensor) -> torch.Tensor:
     return network.conv_after(network.groups(shallow)) + shallow
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@parametrize("preset", PRESETS, quick=["fdat_tiny"])
 def test_presets_equal_spandrels(preset: str) -> None:
     ours, truth = twins(replace(PRESETS[preset], scale=2))
     assert {k: v.shape for k, v in ours.state_dict().items()} == {k: v.shape for k, v in truth.state_dict().items()}
@@ -58,6 +59,7 @@ def test_heads_equal_spandrels(head: str, scale: int, unshuffle_mod: bool) -> No
             assert relative_error(ours(x), run_oracle(truth, x)) <= TOLERANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_with_every_head(preset: str) -> None:
     """The body does not know the head, so each preset's features go through all of them."""

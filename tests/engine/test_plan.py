@@ -71,6 +71,7 @@ OVERRIDES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
 @pytest.mark.parametrize("overrides", OVERRIDES.values(), ids=OVERRIDES.keys())
 @pytest.mark.parametrize("backend", ["torch", "best"])

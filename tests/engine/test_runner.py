@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.engine.truth import ALL_ROWS, CPU, SMALL, STRIP_ROWS, Truth, best, build, run
+from tests.fast_loop import parametrize
 from tests.random_weights import random_network
 from vsfdat.arch import PRESETS, FDATConfig
 from vsfdat.bench.measure import rise_of_memory
@@ -21,7 +22,7 @@ from vsfdat.models import load_model
 from vsfdat.ops import REFERENCE, Backend
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@parametrize("preset", PRESETS, quick=["fdat_tiny"])
 def test_every_preset_at_every_strip_height(preset: str) -> None:
     """One group of each preset: its widths and heads are what differ; how often they repeat is not."""
     depth = 1 if preset in ("fdat_large", "fdat_xl") else 2
@@ -42,8 +43,8 @@ def test_the_default_model_at_a_larger_size() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("backend", [REFERENCE, None], ids=["torch", "best"])
-@pytest.mark.parametrize("model", ["fdat-tiny-2x", "fdat-tiny-2x-fast"])
+@parametrize("backend", [REFERENCE, None], quick=[None], ids=["torch", "best"])
+@parametrize("model", ["fdat-tiny-2x", "fdat-tiny-2x-fast"], quick=["fdat-tiny-2x-fast"])
 def test_low_precision(dtype: torch.dtype, backend: Backend | None, model: str) -> None:
     network = load_model(model)
     frame = torch.rand(3, 37, 51)
@@ -85,6 +86,7 @@ def test_a_window_that_is_not_eight_in_every_backend() -> None:
         truth.check(build(network, Plan(6), backend)(frame), backend.name)
 
 
+@pytest.mark.slow
 def test_what_tiles_do_wrong_and_strips_do_not() -> None:
     """Half bright, half dark: a tile sees one half and adapts to it, and the network's global sums never meet."""
     network = load_model()
@@ -113,6 +115,7 @@ def test_a_slot_keeps_its_maps_from_frame_to_frame() -> None:
     assert engine(torch.rand(3, 9, 30)).shape == (3, 18, 60)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
 def test_a_thousand_frames_take_no_more_memory_than_ten() -> None:
     engine = build(random_network(replace(SMALL, num_groups=1)), Plan(8), best(torch.float32))

@@ -16,6 +16,7 @@ SHAPE = SHAPES["fdat_medium"].network
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_kernels_run_through_the_interpreter():
     pytest.importorskip("triton", reason="Triton is not installed: there are no kernels to test")
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/ops/interpreted"]
@@ -64,6 +65,7 @@ def test_without_a_c_compiler_the_kernels_are_not_used(monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_asking_does_not_import_triton():
     program = "import sys, torch; from vsfdat.ops import NetworkShape, triton as ops"
     program += "; ops.why_not(torch.device('cpu'), torch.float16, NetworkShape(120, 4, 240, 8))"

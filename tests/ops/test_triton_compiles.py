@@ -6,6 +6,7 @@ All generations, precisions and presets: python -m tests.bench.compile_matrix
 import pytest
 import torch
 
+from tests.fast_loop import parametrize
 from tests.ops.kernel_cases import KERNELS, Case, CaseShape
 from vsfdat.ops import triton as ops
 
@@ -14,7 +15,7 @@ HOPPER = (9, 0)
 MULTIPLYING = set(KERNELS) - {"spatial_reduce"}
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@parametrize("kernel", KERNELS, quick=["ffn", "spatial_reduce"])
 def test_compiles_for_hopper(kernel):
     from tests.ops.ahead import compiling_for
 

@@ -25,6 +25,7 @@ def test_the_border_does_not_count():
     assert psnr(first, second, border=2) == pytest.approx(20 * np.log10(255))
 
 
+@pytest.mark.slow
 def test_ssim_agrees_with_another_implementation():
     torchmetrics = pytest.importorskip("torchmetrics.functional.image")
     first, second = luma(draw_picture(1)), luma(draw_picture(1) // 8 * 8)

@@ -25,6 +25,7 @@ def test_a_run_leaves_a_model_a_log_and_a_state(session):
     assert load_model(session.out).config.scale == 2
 
 
+@pytest.mark.slow
 def test_a_recipe_without_a_network_goes_on_with_what_it_starts_from(session, tmp_path):
     train(session)
     config = tmp_path / "further.toml"
@@ -57,6 +58,7 @@ def test_a_resumed_session_ends_like_an_unbroken_one(session, tmp_path):
     assert [line.step for line in read_log(resumed.out.with_suffix(".tsv"))] == [2, 4]
 
 
+@pytest.mark.slow
 def test_a_resumed_session_needs_no_start(session, tmp_path):
     train(session)
     config = tmp_path / "further.toml"
@@ -102,6 +104,7 @@ def stop_after(session, steps):
             train(session)
 
 
+@pytest.mark.slow
 def test_a_run_starts_from_a_model(session, tmp_path):
     train(session)
     follow = replace(session, out=tmp_path / "follow.safetensors", start=str(session.out))
@@ -110,6 +113,7 @@ def test_a_run_starts_from_a_model(session, tmp_path):
         assert file.metadata()["started_from"] == "model.safetensors"
 
 
+@pytest.mark.slow
 def test_a_compiled_run_compiles_once_whatever_is_validated_and_saved(session, monkeypatch):
     from torch._dynamo.testing import CompileCounter
 

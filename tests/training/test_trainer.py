@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tests.fast_loop import parametrize
 from vsfdat.errors import TrainingError
 from vsfdat.models import load_model
 from vsfdat.training.crops import load_crops
@@ -46,8 +47,8 @@ def through_a_file(state):
     return torch.load(file, weights_only=True)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("name", ["adamw", "muon"])
+@parametrize("workers", [1, 2], quick=[2])
+@parametrize("name", ["adamw", "muon"], quick=["muon"])
 def test_a_resumed_run_gives_the_same_bits(build, workers, name):
     facts = {"optimizer": {"name": name, "warmup_steps": 2}, "sampling": {"patch": 16, "batch": 4}}
     whole = build(workers, **facts)
@@ -82,6 +83,7 @@ def test_workers_share_a_batch_without_changing_its_gradients(build):
         torch.testing.assert_close(a.grad, b.grad, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_it_learns(build):
     trainer = build(run={"steps": 40})
     losses = [trainer.train_step() for _ in range(40)]

@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "models": {"arch", "errors"},
     "engine": {"arch", "ops", "errors", "notices"},
     "encode": {"plugin", "color", "models", "errors", "notices", "console", "interrupt"},
-    "training": {"arch", "models", "errors", "notices", "console"},
+    "training": {"arch", "models", "errors", "notices", "console", "interrupt"},
 }  # fmt: skip
 NOT_FOR_PLUGIN = {"cli", "console", "interrupt", "encode", "training"}
 HOMES = {"vapoursynth": {"plugin", "color", "encode"}, "vsutil": {"plugin", "color", "encode"}}

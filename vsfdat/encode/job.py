@@ -14,7 +14,7 @@ from typing import Any
 import vapoursynth as vs
 
 from vsfdat.errors import EncodeError
-from vsfdat.interrupt import end_in_long_calls, stop_on_interrupt
+from vsfdat.interrupt import stop_on_interrupt
 from vsfdat.models.catalog import find_model
 
 from .codecs import Codec, CodecName, find_codec
@@ -87,7 +87,7 @@ def upscale_file(path: Path, output: Path, settings: Settings) -> Outcome:
     check_output(path, output, overwrite=settings.overwrite)
     began = time.monotonic()
     with _one_sentence():
-        with cannot_be(path, "read"), end_in_long_calls():
+        with cannot_be(path, "read"):
             source = cut(open_source(path), settings.start, settings.end)
         clip, picture = _upscale(source, codec, settings)
         target = follow(output)

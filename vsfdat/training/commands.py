@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from vsfdat import console
 from vsfdat.errors import TrainingError
+from vsfdat.interrupt import raise_on_interrupt
 
 if TYPE_CHECKING:
     import torch
@@ -74,7 +75,8 @@ class Commands:
             device=_device(device), workers=workers, prepare=self._prepare or plain,
         )  # fmt: skip
         try:
-            score = train(session)
+            with raise_on_interrupt():
+                score = train(session)
         except KeyboardInterrupt:
             console.say(f"stopped; go on with the same command and --resume, {out} is usable as it is")
             sys.exit(console.INTERRUPTED)

@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "engine": {"arch", "ops", "errors", "notices", "options"},
     "encode": {"plugin", "color", "models", "errors", "notices", "options", "console", "interrupt"},
     "quality": {"arch", "models", "engine", "errors", "notices", "console"},
-    "training": {"arch", "models", "quality", "errors", "notices", "console"},
+    "training": {"arch", "models", "quality", "errors", "notices", "console", "interrupt"},
 }  # fmt: skip
 NOT_FOR_PLUGIN = {"cli", "console", "interrupt", "encode", "quality", "training"}
 HOMES = {"vapoursynth": {"plugin", "color", "encode"}, "vsutil": {"plugin", "color", "encode"}}

@@ -1,12 +1,18 @@
-"""Ctrl-C, SIGTERM and SIGHUP: wishes that are granted where they cost nothing, and never in the middle of a write.
+"""Ctrl-C, SIGTERM and SIGHUP: what they end, and how, so that nothing crashes and nothing of worth is lost.
 
-The first one counts. The next ones change nothing, because whoever wraps a command may pass on what the terminal has
+An exception in the middle of anything, which is Python's own way, gets lost in other libraries' callbacks, comes out of
+them as another error, and crashes the process where a module is imported by halves. So the process ends at once where
+nothing is lost by it, and elsewhere the work ends in its own time.
+
+The first signal counts. The next ones change nothing, because whoever wraps a command may pass on what the terminal has
 sent already; from the fourth on the user means it.
 """
 
 import contextlib
+import gc
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +24,6 @@ NOTHING_WRITTEN = "vsfdat: stopped, nothing was written"
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # the third is not on Windows, the last is only there
 _PATIENCE = 4
-_SECONDS_TO_COME_BACK = 1
 
 
 class _Interrupted(KeyboardInterrupt):
@@ -39,27 +44,47 @@ class _Wish:
     def __init__(self, grant: Callable[[], None], unfinished: Path | None = None) -> None:
         self._grant = grant
         self._unfinished = unfinished
-        self._heard = 0
+        self.heard = 0
+        self.is_over = False
 
     def __call__(self, *_: object) -> None:
-        self._heard += 1
-        if self._heard == 1:
+        if self.is_over:
+            return
+        self.heard += 1
+        if self.heard == 1:
             self._grant()
-        elif self._heard >= _PATIENCE:
+        elif self.heard >= _PATIENCE:
             end_at_once(self._unfinished)
 
 
 @contextlib.contextmanager
 def end_on_interrupt() -> Iterator[None]:
-    """Raise KeyboardInterrupt at the first signal, for a block that is all that the process does.
+    """End the process at the first signal, for a block that is all that it does.
 
     Afterwards signals are ignored: while the interpreter ends, each would be a crash or another status.
     """
-    handled = _handle(dict.fromkeys(_signals(), _Wish(_interrupt)))
+    # A thread does it: Python's handlers wait until the main one is back from other libraries, which may be minutes.
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    wakeup, wish = signal.set_wakeup_fd(writer), _Wish(lambda: None)
+    handled = _handle(dict.fromkeys(_signals(), wish))
+    watch = threading.Thread(target=_end_when_told, args=(reader, wish), daemon=True)
+    watch.start()
     try:
         yield
     finally:
         _handle(dict.fromkeys(handled, signal.SIG_IGN))
+        signal.set_wakeup_fd(wakeup)
+        os.close(writer)
+        watch.join()
+        os.close(reader)
+
+
+@contextlib.contextmanager
+def raise_on_interrupt() -> Iterator[None]:
+    """Raise KeyboardInterrupt at the first signal, for a block that can save what it has then."""
+    with _handled_by(_Wish(_interrupt)):
+        yield
 
 
 @contextlib.contextmanager
@@ -72,60 +97,61 @@ def stop_on_interrupt(unfinished: Path | None = None) -> Iterator[threading.Even
         unfinished: A file of the block's, removed where the user insists and the process is ended at once.
     """
     stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
+    with _handled_by(_Wish(stop.set, unfinished)) as command:
         yield stop
-        return
-    before = _handle(dict.fromkeys(_signals(), _Wish(stop.set, unfinished)))
-    try:
-        yield stop
-        if isinstance(before[signal.SIGINT], _Wish):  # the command, which has nothing left that could be stopped
-            before = dict.fromkeys(before, signal.SIG_IGN)
-    finally:
-        _handle(before)
-
-
-@contextlib.contextmanager
-def end_in_long_calls() -> Iterator[None]:
-    """Let a signal end the command though one call into a library takes minutes, for a block that has nothing to lose.
-
-    Python's own handlers wait until the main thread is back from there.
-    """
-    if not isinstance(signal.getsignal(signal.SIGINT), _Wish):
-        yield
-        return
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    back = threading.Event()
-    watch = threading.Thread(target=_end_unless, args=(back, reader), daemon=True)
-    watch.start()
-    before = signal.set_wakeup_fd(writer)
-    try:
-        yield
-    finally:
-        back.set()
-        signal.set_wakeup_fd(before)
-        os.close(writer)
-        watch.join()
-        os.close(reader)
+        if command is not None:
+            command.is_over = True  # its file is there now, so there is nothing left to stop
 
 
 def end_at_once(unfinished: Path | None = None) -> None:
-    """End the process, and with it whatever runs in it, without a crash: nothing is taken down, it is all just gone."""
-    if unfinished is not None:
-        with contextlib.suppress(OSError):
+    """End the process, and with it whatever runs in it, without a crash: nothing is taken down, it is all just gone.
+
+    Only temporary folders and the unfinished file are removed.
+    """
+    sys.stderr = None  # another thread may complain of that
+    with contextlib.suppress(OSError):
+        if unfinished is not None:
             unfinished.unlink(missing_ok=True)
+    for folder in _temporary_folders():
+        with contextlib.suppress(OSError):
+            folder.cleanup()
     console.say_at_the_end(NOTHING_WRITTEN)
     os._exit(console.INTERRUPTED)
+
+
+def _temporary_folders() -> list[Any]:
+    tempfile = sys.modules.get("tempfile")  # who has not imported it, has none
+    return [thing for thing in gc.get_objects() if tempfile and type(thing) is tempfile.TemporaryDirectory]
 
 
 def _interrupt() -> None:
     raise _Interrupted
 
 
-def _end_unless(back: threading.Event, reader: int) -> None:
-    """Wait for a signal's number from a pipe, and then for the main thread to hear of it."""
-    if os.read(reader, 1) and not back.wait(_SECONDS_TO_COME_BACK):
-        end_at_once()
+def _end_when_told(reader: int, wish: _Wish) -> None:
+    """Wait for signals' numbers from a pipe until it is closed, and end the process where that is what they do."""
+    while os.read(reader, 1):
+        if not wish.is_over and signal.getsignal(signal.SIGINT) is wish:
+            end_at_once()
+
+
+@contextlib.contextmanager
+def _handled_by(wish: _Wish) -> Iterator[_Wish | None]:
+    """Let another handler take over from the command's, which is given, if there is one.
+
+    Outside the main thread, where Python allows no signal handlers, nothing happens.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield None
+        return
+    before = _handle(dict.fromkeys(_signals(), wish))
+    command = before[signal.SIGINT] if isinstance(before[signal.SIGINT], _Wish) else None
+    try:
+        if command is not None and command.heard:  # just before, and the thread has not ended the process yet
+            wish()
+        yield command
+    finally:
+        _handle(before)
 
 
 def _signals() -> list[int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import vapoursynth as vs
 
 from vsfdat.errors import EncodeError
-from vsfdat.interrupt import end_in_long_calls, stop_on_interrupt
+from vsfdat.interrupt import stop_on_interrupt
 from vsfdat.models.catalog import find_model
 from vsfdat.options import Settings
 
@@ -75,7 +75,7 @@ def upscale_file(path: Path, output: Path, settings: Settings) -> Outcome:
     options = codec.settle_options(options)
     began = time.monotonic()
     with _one_sentence():
-        with cannot_be(path, "read"), end_in_long_calls():
+        with cannot_be(path, "read"):
             kept = {"audio": settings.audio, "subtitles": settings.subtitles}
             plan = plan_streams(path, CONTAINERS[output.suffix.lower()], codec.encoder.name, **kept)
             source = cut(open_source(path), settings.start, settings.end)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from vsfdat import console
+from vsfdat.interrupt import raise_on_interrupt
 from vsfdat.quality.preflight import check_installed, check_output, choose_device
 
 
@@ -52,7 +53,8 @@ def train(
         device=choose_device(device), workers=workers,
     )  # fmt: skip
     try:
-        score = session.train(run)
+        with raise_on_interrupt():
+            score = session.train(run)
     except KeyboardInterrupt:
         console.say(f"stopped; go on with the same command and --resume, {out} is usable as it is")
         sys.exit(console.INTERRUPTED)

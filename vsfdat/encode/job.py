@@ -96,7 +96,7 @@ def upscale_file(path: Path, output: Path, settings: Settings) -> Outcome:
         with (
             cannot_be(output, "written"),
             landing(output) as partial,
-            Writer(partial, clip, source, plan, picture, codec, options) as writer,
+            Writer(partial, clip, source, plan, picture, codec, plan.encoder_options(options)) as writer,
         ):
             _write_all(clip, writer, _least_ahead(settings), output.name)
     return Outcome(output, writer.frames, len(source.pts), clip.width, clip.height, time.monotonic() - began)

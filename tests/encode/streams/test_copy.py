@@ -159,6 +159,17 @@ def test_chapters_end_where_the_user_stopped(tmp_path: Path, upscale, monkeypatc
         assert container.duration / 1_000_000 == pytest.approx(seconds, abs=0.05)  # the last sound may end later
 
 
+@pytest.mark.parametrize("ending", [".mkv", ".mp4"])
+def test_chapters_of_what_is_missing_are_left_out(tmp_path: Path, upscale, ending: str) -> None:
+    """As of a download that broke off: an MP4 would say that it is as long as its chapters."""
+    plain = make_video(tmp_path / "plain.mkv", Recipe())
+    chapters = [("one", 0, 0.4), ("two", 0.4, 60), ("three", 60, 90)]
+    path = remake(plain, tmp_path / "film.mkv", lambda output, _: set_chapters(output, chapters))
+    found = chapters_of(upscale(path, ending))
+    assert [title for title, _, _ in found] == ["one", "two"]
+    assert found[1][2] < 2
+
+
 def test_sound_that_is_damaged_midway_is_kept_around_it(tmp_path: Path, upscale, caplog) -> None:
     plain = make_video(tmp_path / "plain.mkv", Recipe(audio=None))
 
@@ -170,8 +181,7 @@ def test_sound_that_is_damaged_midway_is_kept_around_it(tmp_path: Path, upscale,
     path = remake(plain, tmp_path / "film.m2ts", edit)
     output = upscale(path, ".mkv")
     assert caplog.messages == [
-        "audio stream 1 (pcm_bluray) does not fit into matroska as it is; it goes in as pcm_s16le, "
-        "sample for sample the same.",
+        "audio stream 1 (pcm_bluray) goes into matroska as pcm_s16le, sample for sample the same.",
         "What is damaged of the audio is left out.",
     ]
     assert sum(len(data) for _, data in packets(output, "audio")) == 159 * 240 * 4

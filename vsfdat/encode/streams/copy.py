@@ -22,6 +22,9 @@ from .ways import Carrier
 
 _log = logging.getLogger(__name__)
 
+# Of seconds that the chapters of a whole film may go on after its end; those of a download that broke off go on longer.
+_LEEWAY = 1
+
 
 class CopiedStreams:
     """Carry sound, subtitles, fonts, chapters, tags and captions from a source's file into an output.
@@ -44,6 +47,7 @@ class CopiedStreams:
         self._captions = self._open_captions()
         self._packets = self._read_packets()
         self._next = next(self._packets, None)
+        self._latest = Fraction(0)
 
     def close(self) -> None:
         """Let go of the source's file."""
@@ -57,6 +61,7 @@ class CopiedStreams:
         self._write_covers()
         while self._next is not None and self._next[0] < seconds:
             self._write(self._next[1])
+            self._latest = self._next[0]
             self._next = next(self._packets, None)
 
     def finish(self, seconds: Fraction, *, is_whole: bool) -> None:
@@ -72,12 +77,7 @@ class CopiedStreams:
         for carrier in self._carriers.values():
             with self._past_damage("audio"):
                 self._write(carrier.finish())
-        # Not before: nobody knows yet how far the film will be written when it begins.
-        chapters = self._input.chapters()
-        if self._source.is_cut or not is_whole:
-            chapters = cut_chapters(chapters, self._begin, self._begin + seconds)
-        if chapters:
-            self._output.set_chapters(chapters)
+        self._set_chapters(seconds if self._source.is_cut or not is_whole else max(seconds, self._latest) + _LEEWAY)
 
     def caption(self, picture: Any, start: int, end: int) -> Any:
         """Give a picture the closed captions that the source's had.
@@ -95,6 +95,11 @@ class CopiedStreams:
         self._captions.close()
         self._captions = None
         return picture
+
+    def _set_chapters(self, end: Fraction) -> None:
+        """Write the chapters as far as the film goes, which nobody knew when it began; muxers take them at the end."""
+        if chapters := cut_chapters(self._input.chapters(), self._begin, self._begin + end):
+            self._output.set_chapters(chapters)
 
     def _describe(self) -> None:
         plan, options = self._plan, self._output.options

@@ -157,8 +157,7 @@ class _Planner:
         self.ways[sample.stream.index] = choice.way
         self._has_sound |= sample.stream.type == "audio"
         if choice.remark:
-            label, container = sample.label, self._container
-            _log.warning("%s does not fit into %s as it is; it goes in as %s.", label, container, choice.remark)
+            _log.warning("%s goes into %s as %s.", sample.label, self._container, choice.remark)
 
     def _tell_lost(self, sample: Sample, endings: Sequence[str]) -> None:
         if endings:

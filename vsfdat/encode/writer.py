@@ -3,7 +3,6 @@
 import contextlib
 import io
 from collections.abc import Iterable, Iterator
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -59,7 +58,7 @@ class Writer:
         self, path: Path, clip: vs.VideoNode, source: Source, plan: Plan, picture: Picture, codec: Codec,
         options: dict[str, str],
     ) -> None:  # fmt: skip
-        self._time_base, self._origin = source.time_base, source.origin
+        self._time_base = source.time_base
         starts = [pts - source.origin for pts in source.pts]
         ends = [*starts[1:], source.end - source.origin]
         self._spans = list(zip(starts, ends, strict=True))
@@ -89,7 +88,7 @@ class Writer:
         for index, plane in enumerate(picture.planes):
             _copy_plane(np.asarray(frame[index]), plane)
         picture.pts, picture.time_base, picture.duration = start, self._time_base, end - start
-        picture = self._copied.caption(picture, start + self._origin, end + self._origin)
+        picture = self._copied.caption(picture)
         self._mux(self._stream.encode(picture))
         self.frames += 1
         self._copied.advance(end * self._time_base)
@@ -101,8 +100,7 @@ class Writer:
             is_whole: Every frame came, so what plays on after the last one is copied too.
         """
         self._mux(self._stream.encode())
-        end = self._spans[self.frames - 1][1] * self._time_base if self.frames else Fraction(0)
-        self._copied.finish(end, is_whole=is_whole)
+        self._copied.finish(is_whole=is_whole)
 
     def _mux(self, packets: Iterable[Any]) -> None:
         for packet in packets:

@@ -47,7 +47,7 @@ class CopiedStreams:
         self._captions = self._open_captions()
         self._packets = self._read_packets()
         self._next = next(self._packets, None)
-        self._latest = Fraction(0)
+        self._latest = self._end = Fraction(0)
 
     def close(self) -> None:
         """Let go of the source's file."""
@@ -57,37 +57,35 @@ class CopiedStreams:
             self._captions.close()
 
     def advance(self, seconds: Fraction) -> None:
-        """Write what belongs before a moment of the output, so that a player finds sound and picture side by side."""
+        """Write what belongs before a moment of the output, so that a player finds sound and picture side by side.
+
+        Args:
+            seconds: When the last picture that was written goes.
+        """
+        self._end = seconds
         self._write_covers()
         while self._next is not None and self._next[0] < seconds:
-            self._write(self._next[1])
-            self._latest = self._next[0]
-            self._next = next(self._packets, None)
+            self._write_next()
 
-    def finish(self, seconds: Fraction, *, is_whole: bool) -> None:
+    def finish(self, *, is_whole: bool) -> None:
         """Write all that is left.
 
         Args:
-            seconds: When the output's last picture goes.
             is_whole: Every picture came, so what plays on after the last one is carried over too.
         """
         self._write_covers()
         while is_whole and self._next is not None:
-            self.advance(self._next[0] + 1)
+            self._write_next()
         for carrier in self._carriers.values():
             with self._past_damage("audio"):
                 self._write(carrier.finish())
-        self._set_chapters(seconds if self._source.is_cut or not is_whole else max(seconds, self._latest) + _LEEWAY)
+        is_part = self._source.is_cut or not is_whole
+        self._set_chapters(self._end if is_part else max(self._end, self._latest) + _LEEWAY)
 
-    def caption(self, picture: Any, start: int, end: int) -> Any:
-        """Give a picture the closed captions that the source's had.
-
-        Args:
-            picture: A PyAV frame.
-            start: When it is shown, as the source counts.
-            end: When it goes.
-        """
-        if self._captions is None or not (captions := self._captions.before(Fraction(start + end, 2))):
+    def caption(self, picture: Any) -> Any:
+        """Give a picture, a PyAV frame with its time in the output, the closed captions that the source's had."""
+        middle = self._source.origin + picture.pts + Fraction(picture.duration, 2)
+        if self._captions is None or not (captions := self._captions.before(middle)):
             return picture
         if self._captions_fit:
             return self._captions.put_on(picture, captions)
@@ -95,6 +93,12 @@ class CopiedStreams:
         self._captions.close()
         self._captions = None
         return picture
+
+    def _write_next(self) -> None:
+        if self._next is not None:
+            self._latest = self._next[0]
+            self._write(self._next[1])
+            self._next = next(self._packets, None)
 
     def _set_chapters(self, end: Fraction) -> None:
         """Write the chapters as far as the film goes, which nobody knew when it began; muxers take them at the end."""

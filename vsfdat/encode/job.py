@@ -87,7 +87,7 @@ def upscale_file(path: Path, output: Path, settings: Settings) -> Outcome:
             stop_on_interrupt(partial) as stop,
             landing(partial, target, overwrite=settings.overwrite),
             DamageCount(source) as damage,
-            Writer(partial, clip, source, plan, picture, codec, options) as writer,
+            Writer(partial, clip, source, plan, picture, codec, plan.encoder_options(options)) as writer,
         ):
             pace = write_all(source.mending.watch(clip), writer, _least_ahead(settings), output.name, stop)
             damage.tell(writer.frames)

@@ -4,7 +4,6 @@ import bisect
 import contextlib
 import io
 from collections.abc import Iterable, Sequence
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -63,7 +62,7 @@ class Writer:
         self, path: Path, clip: vs.VideoNode, source: Source, plan: Plan, picture: Picture, codec: Codec,
         options: Options,
     ) -> None:  # fmt: skip
-        self._time_base, self._origin = source.time_base, source.origin
+        self._time_base = source.time_base
         self._starts = [pts - source.origin for pts in source.pts]
         self._ends = [*self._starts[1:], source.end - source.origin]
         self._planes = planar_format(clip.format)
@@ -99,10 +98,9 @@ class Writer:
 
     def write(self, picture: Any) -> None:
         """Encode what `prepare` gave, then copy what else plays until its end."""
-        start, end = self._starts[self.frames], self._ends[self.frames]
-        picture = self._copied.caption(picture, start + self._origin, end + self._origin)
+        picture = self._copied.caption(picture)
         self._mux(self._stream.encode(picture))
-        self._copied.advance(end * self._time_base)
+        self._copied.advance(self._ends[self.frames] * self._time_base)
         self.frames += 1
 
     def finish(self, *, is_whole: bool) -> None:
@@ -115,8 +113,7 @@ class Writer:
         if len(rest) == self.frames <= _FEW:
             _set_decoding_times(rest)
         self._mux(rest)
-        end = self._ends[self.frames - 1] * self._time_base if self.frames else Fraction(0)
-        self._copied.finish(end, is_whole=is_whole)
+        self._copied.finish(is_whole=is_whole)
 
     def _mux(self, packets: Iterable[Any]) -> None:
         for packet in packets:

@@ -46,7 +46,7 @@ def test_captions_that_begin_late_are_said_to_be_lost_too(tmp_path: Path, upscal
     path = make_captioned(tmp_path / "film.mkv", "libx264", [None] * 50 + ALL)
     assert captions_in(upscale(path, ".mkv", codec="ffv1")) == [None] * 80
     assert caplog.messages[-1] == (
-        "The closed captions in the pictures are left out: ffv1 has no place for them, --codec h264 and hevc have."
+        "The closed captions in the pictures are left out: ffv1 does not write them, libx264 and libx265 do."
     )
 
 

@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 from collections.abc import Mapping
 from fractions import Fraction
@@ -9,7 +10,7 @@ from typing import Any
 import av
 import pytest
 
-from tests.encode.clips import Recipe, decode, make_video, packets
+from tests.encode.clips import Recipe, click_time, decode, make_video, packets
 from tests.encode.streams.films import chapters_of, make_sounding, packet_of, remake, set_chapters
 from vsfdat.encode import Settings, upscale_file
 from vsfdat.encode.container import open_container
@@ -159,6 +160,17 @@ def test_chapters_end_where_the_user_stopped(tmp_path: Path, upscale, monkeypatc
         assert container.duration / 1_000_000 == pytest.approx(seconds, abs=0.05)  # the last sound may end later
 
 
+@pytest.mark.parametrize("ending", [".mkv", ".mp4"])
+def test_chapters_of_what_is_missing_are_left_out(tmp_path: Path, upscale, ending: str) -> None:
+    """As of a download that broke off: an MP4 would say that it is as long as its chapters."""
+    plain = make_video(tmp_path / "plain.mkv", Recipe())
+    chapters = [("one", 0, 0.4), ("two", 0.4, 60), ("three", 60, 90)]
+    path = remake(plain, tmp_path / "film.mkv", lambda output, _: set_chapters(output, chapters))
+    found = chapters_of(upscale(path, ending))
+    assert [title for title, _, _ in found] == ["one", "two"]
+    assert found[1][2] < 2
+
+
 def test_sound_that_is_damaged_midway_is_kept_around_it(tmp_path: Path, upscale, caplog) -> None:
     plain = make_video(tmp_path / "plain.mkv", Recipe(audio=None))
 
@@ -170,8 +182,30 @@ def test_sound_that_is_damaged_midway_is_kept_around_it(tmp_path: Path, upscale,
     path = remake(plain, tmp_path / "film.m2ts", edit)
     output = upscale(path, ".mkv")
     assert caplog.messages == [
-        "audio stream 1 (pcm_bluray) does not fit into matroska as it is; it goes in as pcm_s16le, "
-        "sample for sample the same.",
-        "What is damaged of audio stream 1 is left out.",
+        "audio stream 1 (pcm_bluray) goes into matroska as pcm_s16le, sample for sample the same.",
+        "What is damaged of the audio is left out.",
     ]
     assert sum(len(data) for _, data in packets(output, "audio")) == 159 * 240 * 4
+
+
+def test_sound_out_of_its_order_never_stops_the_film(tmp_path: Path, upscale, caplog) -> None:
+    """Neither what goes back, nor a single packet that jumps ahead, as in broadcasts with flipped bits."""
+    plain = make_video(tmp_path / "plain.mkv", Recipe(audio="mp2"))
+    path = remake(plain, tmp_path / "film.ts", lambda output, _: None, pes_payload_size="0")
+    content = bytearray(path.read_bytes())
+    sounds = [found.start() + 9 for found in re.finditer(rb"\x00\x00\x01\xc0", content)]
+    for number, seconds in ((10, 0.5), (20, 50)):
+        content[sounds[number] : sounds[number] + 5] = clock(round(seconds * 90000))
+    path.write_bytes(content)
+    output = upscale(path, ".mp4")
+    before, after = ([data for _, data in packets(film, "audio")] for film in (plain, output))
+    assert len(decode(output)) == 20
+    assert len(before) == len(after) + 2 > 30
+    assert click_time(output) - packets(output, "video")[0][0] == pytest.approx(0.5, abs=0.03)
+    assert caplog.messages == ["What of the audio is out of its order in time is left out."]
+
+
+def clock(ticks: int) -> bytes:
+    """Write a time as the packets of broadcasts hold it, in 1/90000 s."""
+    high, middle, low = ticks >> 30, ticks >> 15 & 0x7FFF, ticks & 0x7FFF
+    return bytes([0x21 | high << 1]) + (middle << 1 | 1).to_bytes(2) + (low << 1 | 1).to_bytes(2)

@@ -132,8 +132,7 @@ def test_what_encoders_cannot_hold_is_said(tmp_path: Path, caplog) -> None:
     plan(stereo, "mp4", "libx264")
     plan(stereo, "mp4", "libx265")
     assert caplog.messages == [
-        "The closed captions in the pictures are left out: libsvtav1 has no place for them, "
-        "--codec h264 and hevc have.",
+        "The closed captions in the pictures are left out: libsvtav1 does not write them, libx264 and libx265 do.",
         "The mark that this is a 3D film (left_right) does not fit into mp4 with libx265 and is left out; "
         "an output that ends in .mkv keeps it.",
     ]

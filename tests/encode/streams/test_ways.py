@@ -34,8 +34,7 @@ def test_sound_is_kept_sample_by_sample(tmp_path: Path, upscale, caplog, codec: 
     assert np.array_equal(before, after)
     container = {".mkv": "matroska"}.get(ending, ending[1:])
     assert caplog.messages[0] == (
-        f"audio stream 1 ({codec}) does not fit into {container} as it is; it goes in as {kept}, "
-        "sample for sample the same."
+        f"audio stream 1 ({codec}) goes into {container} as {kept}, sample for sample the same."
     )
 
 
@@ -85,8 +84,7 @@ def test_aac_of_broadcasts_is_taken_out_of_its_wrapping(tmp_path: Path, upscale,
     assert click_time(output) - packets(output, "video")[0][0] == pytest.approx(0.5, abs=0.002)
     container = {".mkv": "matroska"}.get(ending, ending[1:])
     assert caplog.messages == [
-        f"audio stream 1 (aac_latm) does not fit into {container} as it is; it goes in as aac, "
-        "the same sound in another wrapping."
+        f"audio stream 1 (aac_latm) goes into {container} as aac, the same sound in another wrapping."
     ]
 
 
@@ -109,8 +107,8 @@ def test_subtitles_go_from_matroska_to_mp4_and_back(tmp_path: Path, upscale, cap
     back = upscale(mp4, ".mkv")
     assert subtitles_of(back) == [(start, duration, text.encode()) for start, duration, text in texts]
     assert caplog.messages == [
-        "subtitle stream 2 (subrip) does not fit into mp4 as it is; it goes in as mov_text.",
-        "subtitle stream 2 (mov_text) does not fit into matroska as it is; it goes in as subrip.",
+        "subtitle stream 2 (subrip) goes into mp4 as mov_text.",
+        "subtitle stream 2 (mov_text) goes into matroska as subrip.",
     ]
 
 
@@ -129,6 +127,6 @@ def test_styled_subtitles_are_said_to_lose_their_styles(tmp_path: Path, upscale,
     assert subtitles_of(upscale(path, ".mp4")) == [(0.3, 0.2, b"\0\4Sign")]
     assert subtitles_of(upscale(path, ".mkv"))[0][2].endswith(rb"{\pos(3,4)}Sign")
     assert caplog.messages == [
-        "subtitle stream 1 (ass) does not fit into mp4 as it is; it goes in as mov_text, "
+        "subtitle stream 1 (ass) goes into mp4 as mov_text, "
         "without its styles, which an output that ends in .mkv keeps."
     ]

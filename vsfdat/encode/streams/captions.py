@@ -22,7 +22,7 @@ _MOST_BYTES = 93
 _MOST_SINCE_KEY = 600
 # Farther than pictures that need no other are from each other.
 _SECONDS_EARLY = 15
-LOST = "The closed captions in the pictures are left out: %s has no place for them, --codec h264 and hevc have."
+LOST = "The closed captions in the pictures are left out: %s does not write them, libx264 and libx265 do."
 
 
 def packet_has_captions(packet: Any) -> bool:

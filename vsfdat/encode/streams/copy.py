@@ -1,17 +1,19 @@
 """Everything in a file beside its video: carried over as planned, in step with the video."""
 
+import contextlib
 import logging
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
 from vsfdat.notices import Once
 
-from ..container import cannot_be, clock_jumps_back, open_container
+from ..container import cannot_be, open_container
 from ..extras import require
 from ..source import Source
 from .captions import LOST, WITH_CAPTIONS, Captions, can_hold_captions
 from .chapters import cut_chapters
+from .order import in_order
 from .plan import Attachment, Plan
 from .sample import codec_name
 from .tags import needs_keys, tags_of
@@ -19,6 +21,9 @@ from .timecode import shift_timecode
 from .ways import Carrier
 
 _log = logging.getLogger(__name__)
+
+# Of seconds that the chapters of a whole film may go on after its end; those of a download that broke off go on longer.
+_LEEWAY = 1
 
 
 class CopiedStreams:
@@ -38,9 +43,11 @@ class CopiedStreams:
         self._describe()
         self._carriers = self._add_streams()
         self._covers = [self._add_cover(cover) for cover in plan.covers]
+        self._captions_fit = can_hold_captions(plan.encoder)
         self._captions = self._open_captions()
         self._packets = self._read_packets()
         self._next = next(self._packets, None)
+        self._latest = self._end = Fraction(0)
 
     def close(self) -> None:
         """Let go of the source's file."""
@@ -50,48 +57,53 @@ class CopiedStreams:
             self._captions.close()
 
     def advance(self, seconds: Fraction) -> None:
-        """Write what belongs before a moment of the output, so that a player finds sound and picture side by side."""
+        """Write what belongs before a moment of the output, so that a player finds sound and picture side by side.
+
+        Args:
+            seconds: When the last picture that was written goes.
+        """
+        self._end = seconds
         self._write_covers()
         while self._next is not None and self._next[0] < seconds:
-            self._output.mux(self._next[1])
-            self._next = next(self._packets, None)
+            self._write_next()
 
-    def finish(self, seconds: Fraction, *, is_whole: bool) -> None:
+    def finish(self, *, is_whole: bool) -> None:
         """Write all that is left.
 
         Args:
-            seconds: When the output's last picture goes.
             is_whole: Every picture came, so what plays on after the last one is carried over too.
         """
         self._write_covers()
         while is_whole and self._next is not None:
-            self.advance(self._next[0] + 1)
+            self._write_next()
         for carrier in self._carriers.values():
-            self._output.mux(carrier.finish())
-        # Not before: nobody knows yet how far the film will be written when it begins.
-        chapters = self._input.chapters()
-        if self._source.is_cut or not is_whole:
-            chapters = cut_chapters(chapters, self._begin, self._begin + seconds)
-        if chapters:
-            self._output.set_chapters(chapters)
+            with self._past_damage("audio"):
+                self._write(carrier.finish())
+        is_part = self._source.is_cut or not is_whole
+        self._set_chapters(self._end if is_part else max(self._end, self._latest) + _LEEWAY)
 
-    def caption(self, picture: Any, start: int, end: int) -> Any:
-        """Give a picture the closed captions that the source's had.
-
-        Args:
-            picture: A PyAV frame.
-            start: When it is shown, as the source counts.
-            end: When it goes.
-        """
-        if self._captions is None or not (captions := self._captions.before(Fraction(start + end, 2))):
+    def caption(self, picture: Any) -> Any:
+        """Give a picture, a PyAV frame with its time in the output, the closed captions that the source's had."""
+        middle = self._source.origin + picture.pts + Fraction(picture.duration, 2)
+        if self._captions is None or not (captions := self._captions.before(middle)):
             return picture
-        encoder = self._output.streams.video[0].codec_context.name
-        if can_hold_captions(encoder):
+        if self._captions_fit:
             return self._captions.put_on(picture, captions)
-        _log.warning(LOST, encoder)
+        _log.warning(LOST, self._plan.encoder)
         self._captions.close()
         self._captions = None
         return picture
+
+    def _write_next(self) -> None:
+        if self._next is not None:
+            self._latest = self._next[0]
+            self._write(self._next[1])
+            self._next = next(self._packets, None)
+
+    def _set_chapters(self, end: Fraction) -> None:
+        """Write the chapters as far as the film goes, which nobody knew when it began; muxers take them at the end."""
+        if chapters := cut_chapters(self._input.chapters(), self._begin, self._begin + end):
+            self._output.set_chapters(chapters)
 
     def _describe(self) -> None:
         plan, options = self._plan, self._output.options
@@ -143,18 +155,14 @@ class CopiedStreams:
     def _open_captions(self) -> Captions | None:
         """Begin to look for captions, unless there cannot be any, or the user knows that they are left out."""
         source, video = self._source, self._input.streams[self._plan.video]
-        encoder = self._output.streams.video[0].codec_context
-        fit = can_hold_captions(encoder.name)
-        if codec_name(video) not in WITH_CAPTIONS or (self._plan.has_captions and not fit):
+        if codec_name(video) not in WITH_CAPTIONS or (self._plan.has_captions and not self._captions_fit):
             return None
-        if fit:
-            encoder.options.setdefault("a53cc", "1")
         later = source.pts[1] if len(source.pts) > 1 else source.end
         return Captions(source.path, video.index, source.pts[0] - Fraction(later - source.pts[0], 2))
 
     def _read_packets(self) -> Generator[tuple[Fraction, list[Any]]]:
         """Yield (when in the output, packets), in the file's order."""
-        for packet in self._demux() if self._carriers else ():
+        for packet in in_order(self._demux(), self._tell_disorder) if self._carriers else ():
             if not self._clip(packet):
                 continue
             shift = round(self._begin / packet.time_base)
@@ -177,26 +185,37 @@ class CopiedStreams:
         return bool(first < last)
 
     def _carry(self, packet: Any) -> list[Any]:
-        label = f"{packet.stream.type} stream {packet.stream_index}"
-        try:
+        with self._past_damage(packet.stream.type):
             return list(self._carriers[packet.stream_index].carry(packet))
-        except (require("av").FFmpegError, ValueError):
-            self._once.warning(f"What is damaged of {label} is left out.")
-            return []
+        return []
+
+    def _write(self, packets: Iterable[Any]) -> None:
+        for packet in packets:
+            with self._past_damage(packet.stream.type):
+                self._output.mux(packet)
+
+    @contextlib.contextmanager
+    def _past_damage(self, what: str) -> Iterator[None]:
+        """Go on where FFmpeg refuses something, which may be after hours; errors of the disk are no such."""
+        try:
+            yield
+        except (require("av").FFmpegError, ValueError) as error:
+            if isinstance(error, OSError):
+                raise
+            self._once.warning(f"What is damaged of the {what} is left out.")
+
+    def _tell_disorder(self, packet: Any) -> None:
+        self._once.warning(f"What of the {packet.stream.type} is out of its order in time is left out.")
 
     def _demux(self) -> Iterator[Any]:
-        """Yield the packets that can be copied: each with its times, and each stream's in their order.
+        """Yield the packets that can be copied, each with its times.
 
         Raises:
-            EncodeError: The file cannot be read to its end, or its clock jumps back.
+            EncodeError: The file cannot be read to its end.
         """
-        latest: dict[int, int] = {}
-        with cannot_be(self._source.path, "read"):
-            for packet in self._input.demux([self._input.streams[index] for index in self._carriers]):
-                if packet.pts is None:
-                    continue  # the demuxer's word that it is at the end
-                packet.dts = packet.pts if packet.dts is None else packet.dts
-                if packet.dts < latest.get(packet.stream_index, packet.dts):
-                    raise clock_jumps_back(self._source.path)
-                latest[packet.stream_index] = packet.dts
-                yield packet
+        streams = [self._input.streams[index] for index in self._carriers]
+        with cannot_be(self._source.path, "read"), self._past_damage("file"):
+            for packet in self._input.demux(streams):
+                if packet.pts is not None:  # or it is the demuxer's word that it is at the end
+                    packet.dts = packet.pts if packet.dts is None else packet.dts
+                    yield packet

@@ -30,19 +30,20 @@ class Marks:
 
     def stereo_fits(self, container: str, encoder: str) -> bool:
         """Tell whether the output can say how the views lie."""
-        in_stream = encoder == "libx264" and self.stereo in _FRAME_PACKING
-        return not self.stereo or container in ("matroska", "webm") or in_stream
+        return not self.stereo or container in ("matroska", "webm") or bool(self.encoder_options(encoder))
 
     def put_on(self, target: Any, container: str) -> None:
-        """Mark the output's video track, which is not encoded yet; the timecode is the caller's to count."""
+        """Mark the output's video track; the timecode is the caller's to count."""
         target.metadata.update(self.tags)
         target.disposition = self.disposition
         if self.stereo and container in ("matroska", "webm"):
             target.metadata["stereo_mode"] = self.stereo
-        if self.stereo in _FRAME_PACKING and target.codec_context.name == "libx264":
-            options = target.codec_context.options
-            before = [options["x264-params"]] if "x264-params" in options else []
-            options["x264-params"] = ":".join([*before, f"frame-packing={_FRAME_PACKING[self.stereo]}"])
+
+    def encoder_options(self, encoder: str) -> dict[str, str]:
+        """Give the options by which an encoder says how the views lie."""
+        if encoder != "libx264" or self.stereo not in _FRAME_PACKING:
+            return {}
+        return {"x264-params": f"frame-packing={_FRAME_PACKING[self.stereo]}"}
 
 
 def read_marks(container: Any, video: Sample) -> Marks:

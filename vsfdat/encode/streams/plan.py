@@ -47,6 +47,7 @@ class Plan:
     """
 
     container: str
+    encoder: str
     video: int
     marks: Marks
     tags: dict[str, str]
@@ -54,6 +55,14 @@ class Plan:
     attachments: Sequence[Attachment] = ()
     covers: Sequence[Attachment] = ()
     has_captions: bool = False
+
+    def encoder_options(self, options: Mapping[str, str]) -> dict[str, str]:
+        """Add to an encoder's options those by which it writes captions and 3D marks."""
+        mine = self.marks.encoder_options(self.encoder)
+        if can_hold_captions(self.encoder):
+            mine["a53cc"] = "1"
+        # Of several parameters in one option none pushes out another.
+        return {**options, **{key: ":".join(filter(None, [options.get(key), mine[key]])) for key in mine}}
 
 
 def plan_streams(path: Path, container: str, encoder: str, *, audio: bool = True, subtitles: bool = True) -> Plan:
@@ -75,6 +84,8 @@ def plan_streams(path: Path, container: str, encoder: str, *, audio: bool = True
     with open_container(path) as source:
         video = video_stream(source, path).index
         samples = read_samples(source, video)
+        if samples[video].stream.codec_context is None:
+            raise EncodeError(f"{path}: its video cannot be decoded (FFmpeg has no decoder for {samples[video].codec})")
         planner = _Planner(source, container)
         for sample in samples:
             if sample.stream.index != video:
@@ -86,7 +97,9 @@ def plan_streams(path: Path, container: str, encoder: str, *, audio: bool = True
         _tell_lost_tags(tags, container)
         if has_captions and not can_hold_captions(encoder):
             _log.warning(LOST, encoder)
-        return Plan(container, video, marks, tags, planner.ways, planner.attachments, planner.covers, has_captions)
+        return Plan(
+            container, encoder, video, marks, tags, planner.ways, planner.attachments, planner.covers, has_captions
+        )  # fmt: skip
 
 
 class _Planner:
@@ -144,8 +157,7 @@ class _Planner:
         self.ways[sample.stream.index] = choice.way
         self._has_sound |= sample.stream.type == "audio"
         if choice.remark:
-            label, container = sample.label, self._container
-            _log.warning("%s does not fit into %s as it is; it goes in as %s.", label, container, choice.remark)
+            _log.warning("%s goes into %s as %s.", sample.label, self._container, choice.remark)
 
     def _tell_lost(self, sample: Sample, endings: Sequence[str]) -> None:
         if endings:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..extras import require
+from .order import in_order
 
 # Of one stream: enough for a decoder to begin and for an encoder to give something.
 _PACKETS = 32
@@ -28,10 +29,8 @@ class Sample:
         return f"{self.stream.type} stream {self.stream.index} ({self.codec})"
 
     def twins(self) -> Iterator[Any]:
-        """Copy the packets that have a time, for use."""
-        for packet in self.packets:
-            if packet.pts is not None:
-                yield _twin(packet)
+        """Copy the packets that have a time and are in order, for use."""
+        return in_order(_twin(packet) for packet in self.packets if packet.pts is not None)
 
 
 def read_samples(container: Any, video: int) -> list[Sample]:

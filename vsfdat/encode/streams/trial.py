@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..extras import require
 from .sample import Sample
-from .ways import Way
+from .ways import Carrier, Way
 
 
 def survives(way: Way, sample: Sample, container: str, *, to_the_bit: bool = False) -> bool:
@@ -31,9 +31,10 @@ def survives(way: Way, sample: Sample, container: str, *, to_the_bit: bool = Fal
             _rewind(sample.stream)
             carrier = way(sample.stream, output)
             output.start_encoding()
-            for packet in sample.twins():
-                output.mux(carrier.carry(packet))
+            is_taken = _write(output, carrier, sample.twins())
             output.mux(carrier.finish())
+        if not is_taken:
+            return False
         if sample.stream.type != "audio" or not any(sample.twins()):
             return True
         memory.seek(0)
@@ -42,6 +43,18 @@ def survives(way: Way, sample: Sample, container: str, *, to_the_bit: bool = Fal
     except (av.FFmpegError, ValueError):
         return False
     return _is_same(_decode(sample.stream, sample.twins()), found, to_the_bit=to_the_bit)
+
+
+def _write(output: Any, carrier: Carrier, packets: Iterable[Any]) -> bool:
+    """Write packets, and tell whether most of them were taken: single ones may be damaged."""
+    taken = refused = 0
+    for packet in packets:
+        try:
+            output.mux(carrier.carry(packet))
+            taken += 1
+        except (require("av").FFmpegError, ValueError):
+            refused += 1
+    return taken >= refused
 
 
 def _is_same(expected: list[Any], found: list[Any], *, to_the_bit: bool) -> bool:

@@ -103,8 +103,12 @@ def test_whatever_is_refused_is_upscaled_all_the_same(name: str, tmp_path: Path,
     pictures = [[frame.to_ndarray() for frame in decode(tmp_path / each)] for each in ("whole.mkv", "mended.mkv")]
     assert len(pictures[0]) == len(pictures[1]) == 20
     assert all(map(np.array_equal, *pictures))
-    assert [message for message in caplog.messages if "does not say" not in message] == [
-        f"{path}: BestSource gives up at frame 7, as it does in damaged files; FFmpeg decodes the rest, in one thread."
+    (said,) = [message for message in caplog.messages if "does not say" not in message]
+    # Frames are under way side by side, and the first one that is refused need not be the first one of those.
+    assert said in [
+        f"{path}: BestSource gives up at frame {n}, as it does in damaged files; "
+        "FFmpeg decodes the rest, in one thread."
+        for n in range(7, 15)
     ]
 
 

@@ -85,7 +85,7 @@ def test_what_the_encoder_refuses_is_raised_at_the_next_frame() -> None:
     stub = Stub(write)
     clip = BLANK.std.FrameEval(lambda n: time.sleep(0.1) or BLANK)
     with pytest.raises(OSError, match="No space left on device"):
-        pump.write_all(clip, stub, 2, "")
+        pump.write_all(clip, stub, 2, "", threading.Event())
     assert stub.prepared == 2
 
 
@@ -128,16 +128,16 @@ def test_seconds_of_work_leave_out_the_gaps(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("slow", ["encoder", "clip"])
 def test_the_pace_tells_who_waited_for_whom(monkeypatch: pytest.MonkeyPatch, slow: str) -> None:
     monkeypatch.setattr(vs.core, "num_threads", 1)
-    rest = {"encoder": (0.0, 0.02), "clip": (0.02, 0.0)}[slow]
-    clip = BLANK.std.FrameEval(lambda n: time.sleep(rest[0]) or BLANK)
+    rest = {"encoder": (0.0, 0.05), "clip": (0.05, 0.0)}[slow]
+    clip = BLANK[:20].std.FrameEval(lambda n: time.sleep(rest[0]) or BLANK[:20])
     pace = pump.write_all(clip, Stub(lambda picture: time.sleep(rest[1])), 1, "", threading.Event())
     share = pace.waited_seconds / pace.seconds
     if slow == "encoder":
         assert share > 0.5
-        assert pace.encoder < 50 < pace.clip
+        assert pace.encoder < 20 < pace.clip
     else:
         assert share < 0.5
-        assert pace.clip < 50 < pace.encoder
+        assert pace.clip < 20 < pace.encoder
 
 
 def counted() -> tuple[vs.VideoNode, list[int]]:

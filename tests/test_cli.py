@@ -228,6 +228,7 @@ def test_control_c_leaves_a_playable_file_and_a_second_one_too(tmp_path: Path) -
     assert sorted(path.name for path in tmp_path.iterdir()) == ["2x.safetensors", "o.mp4", "video.mp4"]
 
 
+@pytest.mark.slow
 def test_signals_before_the_first_frame_leave_nothing(tmp_path: Path) -> None:
     with working(tmp_path, has_begun=listens) as process:
         for number in (signal.SIGTERM, signal.SIGHUP):
@@ -238,6 +239,7 @@ def test_signals_before_the_first_frame_leave_nothing(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["2x.safetensors", "video.mp4"]
 
 
+@pytest.mark.slow
 def test_nobody_needs_to_listen(tmp_path: Path) -> None:
     """A film that got the number of a closed stderr would hold what FFmpeg says there."""
     video, model = make_video(tmp_path / "video.mkv"), make_model(tmp_path / "2x.safetensors")

@@ -349,6 +349,7 @@ atexit.register(ending.set)
 """
 
 
+@pytest.mark.slow
 def test_the_interpreter_ends_after_the_threads() -> None:
     """A thread that frees torch's tensors while the interpreter ends is killed, and the process with it."""
     ended = subprocess.run([sys.executable, "-c", ENDINGS], capture_output=True, text=True, timeout=200)
@@ -357,6 +358,7 @@ def test_the_interpreter_ends_after_the_threads() -> None:
     assert ended.stdout == "".join(f"{freed}{way} ended with 0\n" for way in ("drop", "hold", "abandon")) + freed
 
 
+@pytest.mark.slow
 def test_closing_at_the_interpreters_end_joins_the_threads() -> None:
     # weakref.finalize goes out of service at exit, before whatever was registered earlier, as VapourSynth is.
     script = """

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.engine.truth import ALL_ROWS, SMALL, STRIP_ROWS, Truth, best, build
+from tests.fast_loop import parametrize
 from tests.random_weights import random_network
 from vsfdat.arch.config import UPSAMPLER_SCALES
 from vsfdat.engine.plan import Plan
@@ -27,7 +28,7 @@ def test_every_head(head: str, unshuffle_mod: bool) -> None:
                 truth.check(build(network, Plan(rows), backend)(frame), (backend.name, scale, rows))
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@parametrize("dtype", [torch.bfloat16, torch.float16], quick=[torch.bfloat16])
 def test_a_head_of_two_doublings_in_low_precision(dtype: torch.dtype) -> None:
     """No embedded model ends in one."""
     network = random_network(replace(SMALL, upsampler_type="transpose+conv", scale=4))

@@ -34,6 +34,7 @@ def test_every_preset_at_every_strip_height(preset: str) -> None:
             truth.check(build(network, Plan(rows), backend)(frame), (backend.name, rows))
 
 
+@pytest.mark.slow
 def test_the_default_model_at_a_larger_size() -> None:
     network = load_model()
     frame = torch.rand(3, 121, 203)

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
+from tests.fast_loop import parametrize
 from tests.ops.emulated import emulating
 from tests.ops.kernel_cases import KERNELS, SHAPES, TOLERANCES, Case, CaseShape
 from vsfdat.ops import cuda
@@ -23,7 +24,7 @@ def skip_without_nvrtc() -> None:
         pytest.skip(str(error))
 
 
-@pytest.mark.parametrize("capability", [(8, 0), (8, 9), (9, 0), (12, 0)])
+@parametrize("capability", [(8, 0), (8, 9), (9, 0), (12, 0)], quick=[(9, 0)])
 @pytest.mark.parametrize("source", ["ffn", "spatial", "channel", "conv", "matrix"])
 def test_compiles(source, capability):
     skip_without_nvrtc()
@@ -63,6 +64,7 @@ def test_what_is_not_there_is_said(monkeypatch):
         build._nvrtc.__wrapped__()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_two_blocks_fit_on_a_hopper_without_spilling_much(kernel):
     pytest.importorskip("triton", reason="Triton is not installed, which brings cuobjdump")

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.engine.truth import Truth
+from tests.fast_loop import parametrize
 from tests.ops.emulated import emulating
 from tests.ops.kernel_cases import KERNELS, SHAPES, TOLERANCES, Case, CaseShape, ffn_weights
 from tests.random_weights import random_network
@@ -31,19 +32,20 @@ def check(kernel: str, network: CaseShape, height: int, width: int, dtype: torch
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("network", [SMALL, BIASED], ids=["small", "biased"])
+@parametrize("network", [SMALL, BIASED], quick=[SMALL], ids=["small", "biased"])
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_sizes(kernel, network, size):
     check(kernel, network, *size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("preset", ["fdat_tiny", "fdat_light", "fdat_medium", "fdat_large"])
 def test_presets(kernel, preset):
     check(kernel, SHAPES[preset], 9, 18)
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@parametrize("kernel", KERNELS, quick=["ffn"])
 def test_bf16(kernel):
     check(kernel, SMALL, 9, 18, torch.bfloat16)
 
@@ -57,6 +59,7 @@ def test_some_rows_alone(kernel):
     assert outcome.error <= TOLERANCES[torch.float16]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", [12.0, 20.0, 50.0])
 def test_features_that_are_all_the_same_stay_finite(level):
     """The mean of squares less the mean's square is then 0, but for rounding, which may go below."""
@@ -69,7 +72,7 @@ def test_features_that_are_all_the_same_stay_finite(level):
     torch.testing.assert_close(out, expected, rtol=2e-3, atol=0.02)
 
 
-@pytest.mark.parametrize(("channels", "made"), [(3, 24), (12, 24), (24, 12), (24, 3), (24, 40)])
+@parametrize(("channels", "made"), [(3, 24), (12, 24), (24, 12), (24, 3), (24, 40)], quick=[(3, 24), (24, 3)])
 @pytest.mark.parametrize("residual", [False, True])
 def test_convolutions_of_the_networks_ends(channels, made, residual):
     generator = torch.Generator().manual_seed(0)
@@ -87,6 +90,7 @@ def test_convolutions_of_the_networks_ends(channels, made, residual):
     assert (out.double() - expected).norm() / expected.norm() < TOLERANCES[torch.float16]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", [{}, {"unshuffle_mod": True}, {"upsampler_type": "pixelshuffledirect"}])
 def test_a_whole_network(overrides):
     config = FDATConfig(embed_dim=24, num_groups=1, depth_per_group=1, num_heads=2, scale=2, mid_dim=16, **overrides)

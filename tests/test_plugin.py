@@ -15,7 +15,7 @@ import vapoursynth as vs
 from torch import Tensor
 
 import vsfdat
-from tests.stand_ins import Enlarger, Gathering, picture_clip, pixels, tiny_fdat
+from tests.stand_ins import Enlarger, Gathering, picture_clip, pixels, pq_nits, pq_signal, tiny_fdat
 from vsfdat import plugin
 from vsfdat.arch import FDAT
 from vsfdat.engine import slots
@@ -221,6 +221,29 @@ def test_the_embedded_model_is_the_default() -> None:
     out = vsfdat.upscale(noise(vs.YUV420P8, 16, 12, _Matrix=1), device="cpu")
     assert (out.width, out.height) == (32, 24)
     assert np.isfinite(pixels(out.get_frame(0))).all()
+
+
+def test_pq_stays_a_ramp_and_a_bright_edge_stays_in_its_nits() -> None:
+    """The network, which learnt gamma, sees it as it is; by way of a gamma curve the ramp would go up and down."""
+
+    def doubled(row: Tensor, transfer: int = 16) -> Tensor:
+        tall = row.mul(1023).round().div(1023).expand(3, 16, -1).float().numpy()
+        out = vsfdat.upscale(picture_clip(tall, vs.RGBS, _Transfer=transfer, _Primaries=9), device="cpu").get_frame(0)
+        assert (out.props["_Transfer"], out.props["_Primaries"]) == (transfer, 9)
+        return torch.from_numpy(pixels(out)).double()[:, 12:20, 16:-16].mean((0, 1))
+
+    line = torch.linspace(0, 1, 512, dtype=torch.float64)
+    ideal = ((torch.arange(1024) + 0.5) / 2 - 0.5)[16:-16] / 511
+    for transfer in (16, 18):  # PQ, HLG
+        found = doubled(line, transfer) * 1023
+        assert found.diff().min() > 0.3
+        assert (found - ideal * 1023).abs().max() < 3
+    for dark, bright in ((5, 100), (100, 1000), (100, 4000)):
+        step = torch.tensor([dark] * 32 + [dark + (bright - dark) / 4] + [bright] * 31, dtype=torch.float64)
+        signal = pq_signal(step)
+        cubic = torch.nn.functional.interpolate(signal.expand(3, 16, -1)[None], scale_factor=2, mode="bicubic")
+        over = pq_nits(doubled(signal)).max() / bright - 1
+        assert over < 0.03 < 0.1 < pq_nits(cubic).max() / bright - 1
 
 
 def test_tiles_come_out_nearly_the_same() -> None:

@@ -80,7 +80,7 @@ def read_frames(video: Path, count: int, skip: int = 0, crop: tuple[int, int] | 
     import av
 
     try:
-        with av.open(str(video)) as container:
+        with av.open(str(video.absolute())) as container:
             if not container.streams.video:
                 raise TrainingError(f"{video} holds no video")
             wanted = islice(container.decode(video=0), skip, skip + count)

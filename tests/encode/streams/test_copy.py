@@ -116,20 +116,6 @@ def test_what_matroska_holds_as_windows_does_is_copied_bit_by_bit(tmp_path: Path
     assert not [message for message in caplog.messages if "audio" in message]
 
 
-def test_what_is_in_matroska_stays_as_it_is_there(tmp_path: Path, upscale, caplog) -> None:
-    """Also TTA, whose decoder needs to know how long the whole is, which other tools' files get wrong."""
-    path = tmp_path / "film.mkv"
-    with av.open(str(make_sounding(tmp_path / "plain.mkv", "tta"))) as source, av.open(str(path), "w") as output:
-        streams = [output.add_stream_from_template(stream, opaque=True) for stream in source.streams]
-        for packet in source.demux():
-            if packet.size:
-                packet.stream = streams[packet.stream_index]
-                packet.duration = 1044 if packet.stream_index else packet.duration
-                output.mux(packet)
-    assert [data for _, data in packets(upscale(path, ".mkv"), "audio")] == [data for _, data in packets(path, "audio")]
-    assert caplog.messages == []
-
-
 def test_sound_and_subtitles_can_be_left_out(tmp_path: Path, upscale, caplog) -> None:
     path = make_video(tmp_path / "film.mkv", Recipe(subtitles=[(0.1, 0.2, "hello")]))
     for wanted, kinds in [({"audio": False}, ["video", "subtitle"]), ({"subtitles": False}, ["video", "audio"])]:

@@ -116,7 +116,7 @@ def test_all_is_said_before_the_film_is_indexed(tmp_path: Path, model: Path, mon
 
 
 def test_what_matroska_holds_stays_as_it_is_there(tmp_path: Path, monkeypatch, caplog) -> None:
-    """Though its beginning alone may not decode: that of TTA does not where the length of the whole is stated wrongly."""
+    """Though its beginning alone may not decode: that of TTA needs to know how long the whole is."""
     path = make_sounding(tmp_path / "film.mkv", "flac")
     monkeypatch.setattr(trial, "_is_same", lambda *_, **__: False)
     assert [*plan_streams(path, "matroska", "libx264").ways.values()] == [Copied]

@@ -55,8 +55,9 @@ def plain(written: list[str]) -> list[str]:
         ("Show :smile: [red]x.mkv", "Show :smile: [red]x.mkv"),
         ("[@x=1] {0} show.mkv", "[@x=1] {0} show.mkv"),
         (r"show \[a].mkv", r"show \[a].mkv"),
-        ("n" * 150 + " - 01.mkv", "nnnnnnnnnnnnn…nnn - 01.mkv"),
-        ("あ" * 50 + "01.mkv", "ああああああ …あああ01.mkv"),
+        ("[Sub] Show - 01 [b88cf31c].mkv", "[Sub] Show - 01 [b88cf31c].mkv"),
+        ("n" * 150 + " - 01.mkv", "nnnnnnnnnnnnnnnn…nnnnnn - 01.mkv"),
+        ("あ" * 50 + "01.mkv", "ああああああああ… ああああ01.mkv"),
         (os.fsdecode(b"caf\xe9\x1b[1A.mkv"), r"caf\xe9\x1b[1A.mkv"),
     ],
 )

@@ -82,7 +82,7 @@ def _bar(frames: int, title: str, stop: threading.Event, stderr: console.Unfaili
     class Title(ProgressColumn):
         def render(self, task: Task) -> Text:  # noqa: ARG002 (the signature of columns)
             words = "stopping after the frames under way" if stop.is_set() else title
-            return Text(_shorten(words, terminal.width // 3))
+            return Text(_shorten(words, terminal.width * 2 // 5))
 
     class Numbers(ProgressColumn):
         def render(self, task: Task) -> Text:

@@ -123,7 +123,8 @@ def attempt(folder: Path, number: int, options: argparse.Namespace) -> Outcome:
         shutil.copytree(work, options.keep / str(number), dirs_exist_ok=True)
     shutil.rmtree(work)
     word = "WRONG" if faults else "upscaled" if ended.status == 0 else "refused"
-    return Outcome(f"{kind} {name}", word, [*faults, repr(ended.said[-300:])] if faults else [])
+    said = ended.said.replace(f"{work}/", "")
+    return Outcome(f"{kind} {name}", word, [*faults, repr(said[-400:])] if word != "upscaled" else [])
 
 
 def judge(ended: Ended, path: Path, output: Path, limit: float) -> list[str]:

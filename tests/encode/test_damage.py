@@ -18,7 +18,9 @@ def upscaled(tmp_path: Path, model: Path, caplog):
     def run(spoilt: tuple[int, ...], **settings: float) -> list[str]:
         path = spoil(make_video(tmp_path / "film.mkv", GOP), *spoilt)
         upscale_file(path, tmp_path / "o.mp4", Settings(upscale={"model": model, "device": "cpu"}, **settings))
-        return [message.removeprefix(str(tmp_path)) for message in caplog.messages]
+        # Whether BestSource goes on with such a file is chance.
+        said = [message for message in caplog.messages if "BestSource gives up" not in message]
+        return [message.removeprefix(str(tmp_path)) for message in said]
 
     return run
 

@@ -2,7 +2,7 @@
 
 Prints a line a load: threads, tensors, objects since the first load, resident megabytes. Every second load abandons
 frames that it asked for, and both engines take turns. Fails if the package, imported and used, left a global switch of
-the process changed.
+the process changed, or if a script that is closed has its previewer wait for more frames than are being made.
 """
 
 import gc
@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 import threading
+import time
 import warnings
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import torch
 import vapoursynth as vs
 
 import vsfdat
+from tests.stand_ins import Enlarger
 
 
 class Previewer(vs.EnvironmentPolicy):
@@ -62,6 +64,32 @@ def load(module, patient, engine):
             future.result().close()
 
 
+def close_early(previewer):
+    """Ask for many slow frames of two slots, close the script at once, and count the frames that were made."""
+    made, both_run = [], threading.Barrier(3)
+
+    def be_slow(frame):
+        made.append(frame)
+        both_run.wait(20)
+        time.sleep(0.5)
+
+    slots = importlib.import_module("vsfdat.engine.slots")
+    build, slots.build = slots.build, lambda module, **_: lambda: Enlarger(before=be_slow)
+    environment = previewer.api.create_environment()
+    previewer.set_environment(environment)
+    vs.core.num_threads = 8
+    source = vs.core.std.BlankClip(format=vs.RGBS, width=16, height=8, length=100)
+    clip = vsfdat.upscale(source, padded_network(), num_streams=2, device="cpu")
+    clip.set_output()
+    futures = [clip.get_frame_async(n) for n in range(12)]
+    both_run.wait(20)
+    previewer.api.destroy_environment(environment)
+    previewer.set_environment(None)
+    slots.build = build
+    refused = [future for future in futures if "the clip was freed before" in str(future.exception())]
+    assert (len(made), len(refused)) == (2, 10)
+
+
 def count_tensors():
     return sum(type(thing) is torch.Tensor or type(thing) is torch.nn.Parameter for thing in gc.get_objects())
 
@@ -88,6 +116,7 @@ def main():
         gc.collect()
         print(threading.active_count(), count_tensors(), len(gc.get_objects()), resident_megabytes())
     gc.unfreeze()
+    close_early(previewer)
     assert switches() == before
 
 

@@ -70,3 +70,20 @@ def picture_clip(picture: np.ndarray, form: int, length: int = 1, **props: int) 
 def pixels(frame: vs.VideoFrame) -> np.ndarray:
     """Copy a frame whose planes are equal in size: [planes, H, W]."""
     return np.stack([np.array(frame[plane]) for plane in range(frame.format.num_planes)])
+
+
+_PQ = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
+
+
+def pq_signal(nits: Tensor) -> Tensor:
+    """Turn light in [0, 10000] nits into PQ's signal in [0, 1], by SMPTE ST 2084."""
+    m1, m2, c1, c2, c3 = _PQ
+    light = (nits / 10000).clamp(0, 1) ** m1
+    return ((c1 + c2 * light) / (1 + c3 * light)) ** m2
+
+
+def pq_nits(signal: Tensor) -> Tensor:
+    """Turn PQ's signal in [0, 1] into light in [0, 10000] nits."""
+    m1, m2, c1, c2, c3 = _PQ
+    power = signal.clamp(0, 1) ** (1 / m2)
+    return 10000 * ((power - c1).clamp(min=0) / (c2 - c3 * power)) ** (1 / m1)

@@ -35,6 +35,7 @@ def test_a_table_and_a_file(toy: str, tmp_path: Path, capsys: pytest.CaptureFixt
     assert figures["versions"]["torch"] == torch.__version__.split("+")[0]
 
 
+@pytest.mark.slow
 def test_memory_alone(toy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # The process that measures does not know the toy.
     settings = TOY | {"frames": 0, "size": "64x64"}
@@ -49,11 +50,14 @@ def test_a_peer_that_is_missing_is_named_with_its_command(
     toy: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def absent(task: contestants.Task) -> contestants.Run:
-        raise contestants.UnavailableError("pip install onnxruntime")
+        raise contestants.UnavailableError(contestants.missing("onnxruntime", install="onnxruntime"))
 
     monkeypatch.setitem(contestants.CONTESTANTS, "onnxruntime", absent)
     bench(model=toy, engines="ours,onnxruntime", **TOY)
-    assert "onnxruntime  not run: pip install onnxruntime" in capsys.readouterr().out
+    assert (
+        "onnxruntime  not run: onnxruntime is not installed, it comes with: pip install onnxruntime"
+        in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize(

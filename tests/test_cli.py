@@ -1,14 +1,22 @@
+import contextlib
+import logging
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import av
 import pytest
 
 from tests.encode.clips import Recipe, decode, make_model, make_video
+from vsfdat import console
 from vsfdat.cli import main
+from vsfdat.encode import Outcome
+from vsfdat.errors import printable
 
 HEAVY = ("torch", "vapoursynth", "numpy", "av")
 
@@ -113,11 +121,66 @@ def test_mistakes_are_told_in_one_line(tmp_path: Path, capsys, arguments, messag
     assert [path.name for path in tmp_path.iterdir()] == ["video.mp4"]
 
 
-def test_unknown_options_are_mistakes_too(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["a.mp4", "b.mp4", "--crff", "3"])
-    assert ended.value.code != 0
-    assert "Unknown option: --crff" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a.mp4", "b.mp4", "--crff", "3"], "vsfdat: Unknown option: --crff. Did you mean --crf?\n"),
+        (["a.mp4", "b.mp4", "--crf", "low"], 'vsfdat: Invalid value for --crf: unable to convert "low" into int.\n'),
+        (["a.mp4"], "vsfdat: Parameter OUTPUT requires an argument.\n"),
+    ],
+)
+def test_mistakes_in_writing_are_told_in_one_line_too(capsys, monkeypatch, arguments, message) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert fails(capsys, *arguments) == message
+
+
+@pytest.mark.parametrize("name", ["Re:Zero - 01 [1080p] :smile: %03d.mkv", os.fsdecode(b"caf\xe9.mkv")], ids=ascii)
+def test_any_name_will_do_for_input_and_output(tmp_path: Path, capsys, monkeypatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = make_model(tmp_path / "2x.safetensors")
+    make_video(tmp_path / "video.mkv", Recipe(pts=(0, 512, 1024), audio=None)).rename(name)
+    Path("out").mkdir()
+    main([name, f"out/{name}", "--model", str(model), "--device", "cpu"])
+    shown = printable(name)
+    assert capsys.readouterr().err.startswith(f"out/{shown}: 3 frames, 64x48, in ")
+    assert [path.name for path in Path("out").iterdir()] == [name]
+    main(["info", f"out/{name}"])
+    assert capsys.readouterr().out.startswith(f"file      out/{shown} (matroska,webm, ")
+    assert (
+        fails(capsys, name, f"out/{name}") == f"vsfdat: output exists: out/{shown} (pass --overwrite to replace it)\n"
+    )
+
+
+def test_an_error_in_a_frame_is_one_sentence_that_verbose_explains(tmp_path: Path, capsys, monkeypatch) -> None:
+    from safetensors.torch import load_file, save_file
+
+    monkeypatch.setattr(logging.getLogger("vsfdat"), "level", logging.NOTSET)
+    video, model = make_video(tmp_path / "video.mkv"), make_model(tmp_path / "2x.safetensors")
+    save_file(
+        {key: tensor * float("nan") if tensor.ndim == 4 else tensor for key, tensor in load_file(model).items()}, model
+    )
+    sentence = (
+        "vsfdat: frame 0: the network gave NaN or Inf in fp32, so its weights are damaged; use another model file\n"
+    )
+    line = (video, tmp_path / "o.mp4", "--model", model, "--device", "cpu")
+    assert fails(capsys, *line) == sentence
+    with pytest.raises(SystemExit), caught_by_lines():
+        main([*map(str, line), "--verbose"])
+    explained = capsys.readouterr().err
+    assert explained.endswith(sentence)
+    assert 'vsfdat/plugin.py", line ' in explained
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["2x.safetensors", "video.mkv"]
+
+
+@contextlib.contextmanager
+def caught_by_lines():
+    """Log as the command's process does, which pytest's own handlers are in the way of."""
+    handler = console.Lines()
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
 
 
 @pytest.mark.parametrize("package", ["cyclopts", "av", "rich"])
@@ -135,23 +198,79 @@ def test_a_cut_may_be_given_as_a_clock_would(tmp_path: Path) -> None:
     assert len(decode(tmp_path / "o.mp4")) == 5
 
 
-def test_control_c_leaves_a_playable_file_and_no_other(tmp_path: Path) -> None:
-    video = make_video(tmp_path / "video.mp4", Recipe(pts=range(0, 4000 * 512, 512), audio=None))
-    model, output = make_model(tmp_path / "2x.safetensors"), tmp_path / "o.mp4"
-    line = [sys.executable, "-m", "vsfdat", str(video), str(output), "--model", str(model), "--device", "cpu"]
-    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
-        wait_until(lambda: any(tmp_path.glob("o.partial-*.mp4")))
+def test_what_held_the_work_up_is_told_once(tmp_path: Path, capsys, monkeypatch) -> None:
+    outcome = Outcome(tmp_path / "o.mp4", 5, 5, 64, 48, 2.0, "the network waited for the encoder")
+    monkeypatch.setattr("vsfdat.encode.upscale_file", lambda *_: outcome)
+    main([str(tmp_path / "a.mp4"), str(tmp_path / "o.mp4")])
+    assert capsys.readouterr().err == (
+        f"{tmp_path}/o.mp4: 5 frames, 64x48, in 2.0 s (2.50 fps)\nthe network waited for the encoder\n"
+    )
+
+
+@pytest.mark.parametrize(("option", "kinds"), [("--no-audio", ["video"]), ("--no-subtitles", ["video", "audio"])])
+def test_streams_can_be_left_out(tmp_path: Path, option: str, kinds: list[str]) -> None:
+    video, model = make_video(tmp_path / "video.mp4"), make_model(tmp_path / "2x.safetensors")
+    main([str(video), str(tmp_path / "o.mp4"), "--model", str(model), "--end", "0.2", option])
+    with av.open(str(tmp_path / "o.mp4")) as container:
+        assert [stream.type for stream in container.streams] == kinds
+
+
+@pytest.mark.slow
+def test_control_c_leaves_a_playable_file_and_a_second_one_too(tmp_path: Path) -> None:
+    with working(tmp_path, has_begun=writes) as process:
         time.sleep(1)
         os.kill(process.pid, signal.SIGINT)
-        _, said = process.communicate(timeout=60)
-    frames = len(decode(output))
+        time.sleep(0.3)
+        os.kill(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=300)
     assert process.returncode == 130
-    assert f"stopped after {frames} of 4000 frames; the file is playable up to there\n" in said
+    assert f"stopped after {len(decode(tmp_path / 'o.mp4'))} of 4000 frames; the file is playable up to there\n" in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["2x.safetensors", "o.mp4", "video.mp4"]
 
 
+@pytest.mark.slow
+def test_signals_before_the_first_frame_leave_nothing(tmp_path: Path) -> None:
+    with working(tmp_path, has_begun=listens) as process:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            os.kill(process.pid, number)
+            time.sleep(0.3)
+        _, said = process.communicate(timeout=300)
+    assert (process.returncode, said) == (130, "vsfdat: stopped, nothing was written\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["2x.safetensors", "video.mp4"]
+
+
+@pytest.mark.slow
+def test_nobody_needs_to_listen(tmp_path: Path) -> None:
+    """A film that got the number of a closed stderr would hold what FFmpeg says there."""
+    video, model = make_video(tmp_path / "video.mkv"), make_model(tmp_path / "2x.safetensors")
+    line = [sys.executable, "-m", "vsfdat", video, tmp_path / "o.mkv", "--model", model, "--device", "cpu"]
+    done = subprocess.run(["bash", "-c", '"$@" <&- >&- 2>&-', "bash", *map(str, line)], timeout=300, check=False)
+    assert (done.returncode, len(decode(tmp_path / "o.mkv"))) == (0, 20)
+
+
+@contextlib.contextmanager
+def working(folder: Path, has_begun: Callable[[int, Path], bool]) -> Iterator[subprocess.Popen[str]]:
+    """Run the command on a film that is too long for a test, in a folder of its own."""
+    video = make_video(folder / "video.mp4", Recipe(pts=range(0, 4000 * 512, 512), audio=None))
+    model = make_model(folder / "2x.safetensors")
+    line = [sys.executable, "-m", "vsfdat", str(video), str(folder / "o.mp4"), "--model", str(model), "--device", "cpu"]
+    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True, cwd=folder) as process:
+        wait_until(lambda: has_begun(process.pid, folder))
+        yield process
+
+
+def writes(pid: int, folder: Path) -> bool:
+    return any(folder.glob("o.partial-*.mp4"))
+
+
+def listens(pid: int, folder: Path) -> bool:
+    """Tell whether a process has a handler for SIGTERM, on Linux."""
+    caught = re.search(r"^SigCgt:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[1]
+    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+
+
 def wait_until(happened) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     while not happened():
         assert time.monotonic() < deadline
         time.sleep(0.05)

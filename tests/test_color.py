@@ -9,7 +9,7 @@ import torch
 import vapoursynth as vs
 
 from tests.stand_ins import picture_clip, pixels
-from vsfdat.color import describe_output, guess_matrix, levels, network_format, to_network
+from vsfdat.color import describe_output, guess_matrix, levels, network_format, sort_out, to_network, why_not_rgb
 from vsfdat.frames import Staging, planes
 
 core = vs.core
@@ -20,7 +20,8 @@ KR_KB = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 7: (0.212, 0
 
 
 def converted(clip: vs.VideoNode, channels: int = 3) -> vs.VideoNode:
-    return to_network(clip, network_format(clip, channels))
+    sorted_out = sort_out()
+    return to_network(clip.std.ModifyFrame(clip, lambda n, f: sorted_out(f)), network_format(clip, channels))
 
 
 def arriving(clip: vs.VideoNode, channels: int = 3) -> np.ndarray:
@@ -195,6 +196,90 @@ def test_gray_keeps_its_matrix_where_it_stays_gray() -> None:
     clip = flat(vs.GRAY8, [126], _Matrix=9)
     assert converted(clip, channels=1).get_frame(0).props["_Matrix"] == 9
     np.testing.assert_allclose(arriving(clip, channels=1)[0, 2, 2], 110 / 219, atol=1e-6)
+
+
+def test_gray_needs_no_matrix() -> None:
+    for matrix in (0, 3, 11, 14, 15, 255):
+        for form in (vs.GRAY8, vs.GRAYS):
+            value = 126 if form == vs.GRAY8 else 110 / 219
+            clip = flat(form, [value], _Matrix=matrix)
+            np.testing.assert_allclose(arriving(clip)[:, 2, 2], [110 / 219] * 3, atol=1e-6)
+            np.testing.assert_allclose(arriving(clip, channels=1)[:, 2, 2], [110 / 219], atol=1e-6)
+
+
+PRIMARIES = (1, 2, *range(4, 13), 22)
+TRANSFERS = (1, 2, *range(4, 19))
+
+
+@pytest.mark.parametrize("matrix", [1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 200])
+def test_it_is_known_beforehand_what_resize_can_undo_and_do_again(matrix: int) -> None:
+    """Both ways, with whatever primaries and transfer."""
+    some = list(product(PRIMARIES, TRANSFERS))[:: 1 if matrix in (10, 12, 13, 14) else 23]
+
+    def said(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        frame = f.copy()
+        frame.props["_Primaries"], frame.props["_Transfer"] = some[n]
+        return frame
+
+    def works(clip: vs.VideoNode, n: int) -> bool:
+        try:
+            clip.get_frame(n).close()
+        except vs.Error:
+            return False
+        return True
+
+    yuv = core.std.BlankClip(format=vs.YUV444P16, width=2, height=2, length=len(some)).std.SetFrameProps(_Matrix=matrix)
+    rgb = core.std.BlankClip(format=vs.RGBS, width=2, height=2, length=len(some))
+    there = yuv.std.ModifyFrame(yuv, said).resize.Bicubic(format=vs.RGBS)
+    back = rgb.std.ModifyFrame(rgb, said).resize.Bicubic(format=vs.YUV444P16, matrix=matrix)
+    for n, (primaries, transfer) in enumerate(some):
+        known = why_not_rgb(matrix, primaries, transfer) is None
+        assert (works(there, n) and works(back, n)) == known, (primaries, transfer)
+
+
+@pytest.mark.parametrize(
+    ("props", "problem"),
+    [
+        ({"_Matrix": 15}, "the YUV matrix is 15 (IPT-C2), which VapourSynth does not know"),
+        ({"_Matrix": 77}, "the YUV matrix is 77 (reserved), which VapourSynth does not know"),
+        (
+            {"_Matrix": 10, "_Transfer": 16, "_Primaries": 9},
+            "the YUV matrix is 10 (BT.2020 constant luminance), which needs the transfer of BT.709, BT.601 or BT.2020 "
+            "(1, 6, 7, 14, 15), and primaries are 9 and transfer 16 (2: not said)",
+        ),
+        (
+            {"_Matrix": 14, "_Transfer": 16},
+            "the YUV matrix is 14 (ICtCp), which needs BT.2020's primaries (9) and the transfer PQ or HLG (16, 18), "
+            "and primaries are 2 and transfer 16 (2: not said)",
+        ),
+        (
+            {"_Matrix": 13, "_Primaries": 1, "_Transfer": 3},  # 3 is reserved and as good as unsaid
+            "the YUV matrix is 13 (chromaticity-derived constant luminance), which needs primaries (1, 4 to 9, 11, "
+            "12, 22) and a transfer (1, 4 to 7, 9 to 18), and primaries are 1 and transfer 2 (2: not said)",
+        ),
+    ],
+    ids=str,
+)
+def test_a_matrix_that_cannot_be_undone_is_named(props: dict[str, int], problem: str) -> None:
+    frame = flat(vs.YUV420P10, [400, 500, 600], **props).get_frame(0)
+    with pytest.raises(ValueError, match="the YUV matrix") as caught:
+        sort_out()(frame)
+    assert str(caught.value) == (
+        f"{problem}; if the clip holds something else, say so with clip.std.SetFrameProps"
+        "(_Matrix=..., _Primaries=..., _Transfer=...), else convert it to another matrix first"
+    )
+
+
+@pytest.mark.parametrize(
+    "reserved", [{"_Primaries": 3}, {"_Primaries": 13}, {"_Transfer": 0}, {"_Transfer": 19}, {"_ChromaLocation": 6},
+                 {"_Range": 2}], ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("form", [vs.YUV420P16, vs.GRAY16], ids=str)
+def test_numbers_that_mean_nothing_are_as_good_as_unsaid(form: int, reserved: dict[str, int]) -> None:
+    clip = flat(form, numbers_of((0.5, 0.2, -0.25), 16, False)[: 1 if form == vs.GRAY16 else 3], _Matrix=1)
+    plain, odd = (converted(each).get_frame(0) for each in (clip, clip.std.SetFrameProps(**reserved)))
+    np.testing.assert_array_equal(pixels(odd), pixels(plain))
+    assert odd.props.get(*reserved, "nothing") == plain.props.get(*reserved, "nothing")
 
 
 @pytest.mark.parametrize("field", [1, 2])

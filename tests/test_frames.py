@@ -163,6 +163,7 @@ def test_integers_go_to_cuda_as_they_are(monkeypatch: pytest.MonkeyPatch) -> Non
     assert sent[0] == (torch.uint8, {"non_blocking": True})
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 def test_cuda_goes_through_page_locked_memory() -> None:
     cuda = torch.device("cuda:0")

@@ -1,6 +1,7 @@
-"""Who may import whom: DESIGN's table, held against every import statement of the package."""
+"""Who may import whom: the map's table, held against every import statement of the package."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -8,14 +9,15 @@ import pytest
 import vsfdat
 
 ROOT = Path(vsfdat.__file__).parent
-MAY_IMPORT = {
-    "arch": set(), "ops": set(), "frames": set(), "pipeline": set(), "errors": set(), "notices": set(),
-    "models": {"arch", "errors"},
-    "engine": {"arch", "ops", "errors", "notices"},
-    "encode": {"plugin", "color", "models", "errors", "notices"},
-    "training": {"arch", "models", "errors", "notices"},
-}  # fmt: skip
-NOT_FOR_PLUGIN = {"cli", "encode", "training"}
+
+
+def read_table() -> dict[str, set[str]]:
+    """Read the rooms and what each may import from the map."""
+    rows = re.findall(r"^\| `(\w+)` \|[^|]*\|([^|]*)\|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    return {room: set(re.findall(r"`(\w+)`", allowed)) for room, allowed in rows}
+
+
+MAY_IMPORT = read_table()
 HOMES = {"vapoursynth": {"plugin", "color", "encode"}, "vsutil": {"plugin", "color", "encode"}}
 OPTIONAL = {"av", "rich", "cyclopts", "bestsource", "openvino", "onnx", "onnxruntime", "matplotlib"}
 FILES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
@@ -46,8 +48,6 @@ def test_imports_follow_the_table(path: Path) -> None:
     ours = {name.split(".")[1] for name in found if name.startswith("vsfdat.")} - {home}
     if home in MAY_IMPORT:
         assert ours <= MAY_IMPORT[home]
-    elif home in {"plugin", "color"}:
-        assert not ours & NOT_FOR_PLUGIN
     packages = {name.split(".")[0] for name in found}
     for package, homes in HOMES.items():
         assert package not in packages or home in {*homes, "cli", "bench"}  # bench compares with other plugins
@@ -58,3 +58,16 @@ def test_imports_follow_the_table(path: Path) -> None:
 def test_optional_packages_are_imported_where_they_are_used(path: Path) -> None:
     top_level = imports(path, ast.parse((ROOT / path).read_text()).body)
     assert not {name.split(".")[0] for name in top_level} & OPTIONAL
+
+
+def test_the_table_has_every_room_but_the_command_itself() -> None:
+    assert MAY_IMPORT.keys() == {area(path) for path in FILES} - {"__init__", "__main__", "cli"}
+
+
+def test_no_room_is_in_a_circle() -> None:
+    rooms = dict(MAY_IMPORT)
+    while rooms:
+        free = [room for room, allowed in rooms.items() if not allowed & rooms.keys()]
+        assert free, f"in a circle: {sorted(rooms)}"
+        for room in free:
+            del rooms[room]

@@ -279,6 +279,86 @@ def test_stress() -> None:
     line.close()
 
 
+def test_a_script_that_is_over_refuses_what_waits_when_the_running_frame_ends() -> None:
+    over, started, release = threading.Event(), threading.Event(), threading.Event()
+    done = []
+
+    def work(n: int) -> int:
+        started.set()
+        assert release.wait(20)
+        done.append(n)
+        return n
+
+    line = Pipeline([Slot(work, CPU)], over.is_set)
+    with ThreadPoolExecutor(8) as callers:
+        running = callers.submit(line, 0)
+        assert started.wait(20)
+        waiting = [callers.submit(line, n) for n in range(1, 8)]
+        over.set()
+        release.set()
+        assert running.result(20) == 0
+        for future in waiting:
+            with pytest.raises(RuntimeError, match=r"^the clip was freed before this frame's turn$"):
+                future.result(20)
+    assert done == [0]
+    line.close()
+
+
+ENDINGS = """
+import atexit, os, signal, threading, time
+import torch
+from vsfdat.pipeline import Pipeline, Slot
+
+started, ending = threading.Event(), threading.Event()
+threading.excepthook = lambda args: None
+held = []
+
+class Slow:
+    frames = 0
+    def __call__(self, seconds):
+        started.set()
+        time.sleep(seconds)
+        self.frames += 1
+    def __del__(self):
+        ending.wait(5)
+        time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)  # which may not cut the waiting short
+        time.sleep(0.1)
+        os.write(1, f"{self.frames} made and freed, ".encode())
+
+def drop():
+    line = Pipeline([Slot(Slow(), torch.device("cpu"))])
+    line(0)
+
+def hold():
+    held.append(Pipeline([Slot(Slow(), torch.device("cpu"))]))
+    held[0](0)
+
+def abandon():
+    held.append(Pipeline([Slot(Slow(), torch.device("cpu"))]))
+    for _ in range(5):
+        threading.Thread(target=held[0], args=(0.3,), daemon=True).start()
+    started.wait()
+
+for way in (drop, hold, abandon):
+    if not os.fork():
+        break
+    os.write(1, f"{way.__name__} ended with {os.waitstatus_to_exitcode(os.wait()[1])}\\n".encode())
+way()
+atexit.register(ending.set)
+"""
+
+
+@pytest.mark.slow
+def test_the_interpreter_ends_after_the_threads() -> None:
+    """A thread that frees torch's tensors while the interpreter ends is killed, and the process with it."""
+    ended = subprocess.run([sys.executable, "-c", ENDINGS], capture_output=True, text=True, timeout=200)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    freed = "1 made and freed, "
+    assert ended.stdout == "".join(f"{freed}{way} ended with 0\n" for way in ("drop", "hold", "abandon")) + freed
+
+
+@pytest.mark.slow
 def test_closing_at_the_interpreters_end_joins_the_threads() -> None:
     # weakref.finalize goes out of service at exit, before whatever was registered earlier, as VapourSynth is.
     script = """

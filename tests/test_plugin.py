@@ -5,7 +5,6 @@ import subprocess
 import sys
 import threading
 import time
-import types
 import weakref
 from pathlib import Path
 
@@ -16,11 +15,10 @@ import vapoursynth as vs
 from torch import Tensor
 
 import vsfdat
-from tests.stand_ins import Enlarger, Gathering, picture_clip, pixels, tiny_fdat
+from tests.stand_ins import Enlarger, Gathering, picture_clip, pixels, pq_nits, pq_signal, tiny_fdat
 from vsfdat import plugin
 from vsfdat.arch import FDAT
-from vsfdat.engine import graphs
-from vsfdat.engine.tiles import Room
+from vsfdat.engine import slots
 
 core = vs.core
 TINY = tiny_fdat()
@@ -35,7 +33,7 @@ def engines(monkeypatch: pytest.MonkeyPatch):
     """Let a test say which engine stands in for the network, by precision where it matters."""
 
     def install(make) -> None:
-        monkeypatch.setattr(plugin, "build", lambda module, *, precision, **_: lambda: make(precision))
+        monkeypatch.setattr(slots, "build", lambda module, *, precision, **_: lambda: make(precision))
 
     return install
 
@@ -171,6 +169,33 @@ def test_properties_and_length_are_kept(engines) -> None:
                      "_Range": 1, "_DurationNum": 1, "_DurationDen": 7}  # fmt: skip
 
 
+@pytest.mark.parametrize("form", [vs.GRAY8, vs.GRAY10, vs.GRAY16, vs.GRAYH, vs.GRAYS], ids=str)
+@pytest.mark.parametrize("scale", [1, 2])
+def test_transparency_grows_with_the_picture(form: vs.PresetVideoFormat, scale: int, engines) -> None:
+    engines(lambda precision: Enlarger(scale=scale))
+    numbers = np.random.default_rng(0).integers(0, 2, (1, 11, 19)).repeat(3, 0) * (1 if "S" in form.name else 200)
+    # By these, resize could not touch it.
+    alpha = picture_clip(numbers.astype(np.float32), form, 3, _Matrix=0, _FieldBased=1, mine=7)
+    clip = core.std.Splice([noise(length=1), noise(length=2).std.ClipToProp(alpha)])
+    out = upscale(clip, tiny_fdat(scale=scale))
+    expected = alpha.std.RemoveFrameProps().resize.Bilinear(19 * scale, 11 * scale)
+    assert "_Alpha" not in out.get_frame(0).props
+    for n in (1, 2):
+        found = out.get_frame(n).props["_Alpha"]
+        np.testing.assert_array_equal(pixels(found), pixels(expected.get_frame(n)))
+        assert (found.format.id, found.props["mine"]) == (form, 7)
+    assert out[1:].std.PropToClip("_Alpha").width == out.width
+
+
+def test_transparency_that_cannot_grow_is_said_once_and_left_out(engines, caplog: pytest.LogCaptureFixture) -> None:
+    engines(lambda precision: Enlarger())
+    alpha = core.std.BlankClip(format=vs.GRAY32, width=19, height=11, length=3)
+    out = upscale(noise(length=3).std.ClipToProp(alpha))
+    with caplog.at_level(logging.WARNING):
+        assert all("_Alpha" not in frame.props for frame in out.frames())
+    assert caplog.messages == ["The clip's transparency is left out: VapourSynth cannot resize Gray32."]
+
+
 def test_variable_frame_rate_stays_variable(engines) -> None:
     engines(lambda precision: Enlarger())
     short, long = (numbered(3).std.AssumeFPS(fpsnum=rate) for rate in (30, 10))
@@ -196,6 +221,29 @@ def test_the_embedded_model_is_the_default() -> None:
     out = vsfdat.upscale(noise(vs.YUV420P8, 16, 12, _Matrix=1), device="cpu")
     assert (out.width, out.height) == (32, 24)
     assert np.isfinite(pixels(out.get_frame(0))).all()
+
+
+def test_pq_stays_a_ramp_and_a_bright_edge_stays_in_its_nits() -> None:
+    """The network, which learnt gamma, sees it as it is; by way of a gamma curve the ramp would go up and down."""
+
+    def doubled(row: Tensor, transfer: int = 16) -> Tensor:
+        tall = row.mul(1023).round().div(1023).expand(3, 16, -1).float().numpy()
+        out = vsfdat.upscale(picture_clip(tall, vs.RGBS, _Transfer=transfer, _Primaries=9), device="cpu").get_frame(0)
+        assert (out.props["_Transfer"], out.props["_Primaries"]) == (transfer, 9)
+        return torch.from_numpy(pixels(out)).double()[:, 12:20, 16:-16].mean((0, 1))
+
+    line = torch.linspace(0, 1, 512, dtype=torch.float64)
+    ideal = ((torch.arange(1024) + 0.5) / 2 - 0.5)[16:-16] / 511
+    for transfer in (16, 18):  # PQ, HLG
+        found = doubled(line, transfer) * 1023
+        assert found.diff().min() > 0.3
+        assert (found - ideal * 1023).abs().max() < 3
+    for dark, bright in ((5, 100), (100, 1000), (100, 4000)):
+        step = torch.tensor([dark] * 32 + [dark + (bright - dark) / 4] + [bright] * 31, dtype=torch.float64)
+        signal = pq_signal(step)
+        cubic = torch.nn.functional.interpolate(signal.expand(3, 16, -1)[None], scale_factor=2, mode="bicubic")
+        over = pq_nits(doubled(signal)).max() / bright - 1
+        assert over < 0.03 < 0.1 < pq_nits(cubic).max() / bright - 1
 
 
 def test_tiles_come_out_nearly_the_same() -> None:
@@ -292,37 +340,6 @@ def test_threads_of_the_host_do_not_run_the_network(engines, threads_of_vapoursy
     assert all("_serve" in name for name in names)
 
 
-def test_slots_are_counted_over_the_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    places = [torch.device("cuda:0"), torch.device("cuda:1"), torch.device("cpu")]
-    monkeypatch.setattr(plugin, "find_devices", lambda wanted: places)
-    assert plugin.count_slots() == 2 + 2 + 1
-    assert plugin.count_slots(num_streams=3) == 9
-
-
-def test_on_cuda_a_slot_replays_a_graph_and_the_fp32_retry_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    recorded = []
-
-    class OnCuda(Enlarger):
-        repeats_itself = True
-        repeat = Enlarger.__call__
-
-    def record(engine: OnCuda, frame: Tensor) -> graphs.Recorded:
-        recorded.append(engine)
-        graph = types.SimpleNamespace(replay=lambda: None)
-        return graphs.Recorded(graph, frame.clone(), engine.repeat(frame) / frame.max())
-
-    monkeypatch.setattr(graphs, "record", record)
-    monkeypatch.setattr(graphs, "give_back", lambda device: None)
-    made = {"fp16": OnCuda(device=torch.device("cuda:0")), "fp32": OnCuda(device=torch.device("cuda:0"))}
-    make_slot = plugin._engines(lambda precision: lambda: made[precision], "fp16", Room(None, 16, 8))
-    slot = make_slot()
-    assert slot(torch.ones(3, 4, 4)).isfinite().all()
-    assert recorded == [made["fp16"]]
-    slot = make_slot()
-    assert (slot(torch.zeros(3, 4, 4)) == 0).all()  # 0 / 0 came from the graph
-    assert recorded == [made["fp16"]] * 2
-
-
 # What goes wrong
 
 
@@ -384,6 +401,19 @@ def test_nan_in_the_source_is_named() -> None:
     clip = picture_clip(np.full((3, 4, 4), np.nan, np.float32), vs.RGBS)
     assert failing(upscale(clip), 0).endswith(
         "vsfdat.upscale: frame 0: the source frame holds NaN, repair it before upscaling"
+    )
+
+
+def test_a_matrix_that_cannot_be_undone_is_an_error_that_names_the_frame(engines) -> None:
+    engines(lambda precision: Enlarger())
+    good = noise(vs.YUV420P8, 16, 12, _Matrix=1)
+    out = upscale(core.std.Splice([good, good.std.SetFrameProps(_Matrix=14)]))
+    assert out.get_frame(0).width == 32
+    assert failing(out, 1).endswith(
+        "vsfdat.upscale: frame 1: the YUV matrix is 14 (ICtCp), which needs BT.2020's primaries (9) and the transfer "
+        "PQ or HLG (16, 18), and primaries are 2 and transfer 2 (2: not said); if the clip holds something else, say "
+        "so with clip.std.SetFrameProps(_Matrix=..., _Primaries=..., _Transfer=...), else convert it to another "
+        "matrix first"
     )
 
 
@@ -510,6 +540,7 @@ def test_a_dropped_clip_takes_everything_with_it(engines) -> None:
 def test_the_end_of_the_core_frees_what_a_living_clip_holds(engines, monkeypatch: pytest.MonkeyPatch) -> None:
     at_the_end = []
     monkeypatch.setattr(vs, "register_on_destroy", at_the_end.append)
+    monkeypatch.setattr(vs, "unregister_on_destroy", at_the_end.remove)
     held = []
 
     def make(precision: str) -> Enlarger:
@@ -528,10 +559,13 @@ def test_the_end_of_the_core_frees_what_a_living_clip_holds(engines, monkeypatch
     assert failing(out, 9).endswith("vsfdat.upscale: frame 9: the clip was freed before this frame's turn")
 
 
+@pytest.mark.slow
 def test_20_reloads_in_one_process_leave_nothing_behind() -> None:
     """A previewer keeps its process and gives the script a fresh core each time; see reload_often.py."""
-    script = Path(__file__).with_name("reload_often.py")
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.reload_often"],
+        capture_output=True, text=True, timeout=300, cwd=Path(__file__).parents[1],
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stderr == ""
     rows = [[int(number) for number in line.split()] for line in done.stdout.splitlines()]

@@ -28,6 +28,6 @@ def test_every_model_is_in_the_table() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for page in (ROOT / "README.md", ROOT / "sample_scripts/README.md"):
+    for page in [ROOT / "README.md", ROOT / "sample_scripts/README.md", *ROOT.glob("vsfdat/*/README.md")]:
         for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), target

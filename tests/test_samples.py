@@ -15,8 +15,9 @@ import vapoursynth as vs
 import vsfdat
 from tests.encode.clips import Recipe, decode, make_model, make_video, packets
 from vsfdat.cli import main
-from vsfdat.training.metrics import luma, psnr, ssim
+from vsfdat.quality.metrics import luma, psnr, ssim
 
+pytestmark = pytest.mark.slow  # vspipe, bash and the command, each in a process of its own that imports torch
 FOLDER = Path(__file__).parents[1] / "sample_scripts"
 CLIP = FOLDER / "bigbuckbunny_sample.mp4"
 BIN = Path(sys.executable).parent

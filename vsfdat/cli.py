@@ -3,19 +3,20 @@
 Everything heavy is imported inside the functions, so that help and mistakes answer at once.
 """
 
+import contextlib
 import logging
 import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
+from vsfdat import console
+from vsfdat.interrupt import NOTHING_WRITTEN, end_on_interrupt
 from vsfdat.models import DEFAULT_MODEL
+from vsfdat.options import CodecName, EncoderKind, Kind, PrecisionChoice, Settings, UpscaleOptions
 
-if TYPE_CHECKING:
-    import torch
-
-    from vsfdat.arch import FDAT
+_log = logging.getLogger(__name__)
 
 
 def upscale(
@@ -25,18 +26,22 @@ def upscale(
     *,
     model: str = DEFAULT_MODEL,
     scale_to_height: int | None = None,
-    codec: Literal["h264", "hevc", "av1", "ffv1"] = "h264",
+    codec: CodecName = Settings.codec,
+    encoder: EncoderKind = Settings.encoder,
     crf: int | None = None,
     preset: str | None = None,
     start: str | None = None,
     end: str | None = None,
     tile: tuple[int, int] | None = None,
-    overlap: int = 16,
+    overlap: int = UpscaleOptions.overlap,
     device: str = "auto",
-    precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto",
+    precision: PrecisionChoice = UpscaleOptions.precision,
     num_streams: int | None = None,
-    engine: Literal["exact", "reference"] = "exact",
+    engine: Kind = UpscaleOptions.engine,
+    no_audio: bool = False,
+    no_subtitles: bool = False,
     overwrite: bool = False,
+    verbose: bool = False,
 ) -> None:
     """Upscale a video; sound, subtitles, colours and times are carried over.
 
@@ -52,10 +57,14 @@ def upscale(
         Height of the output in pixels, its width follows; by default what the model gives.
     codec
         h264 plays everywhere, hevc and av1 are smaller, ffv1 is lossless.
+    encoder
+        What encodes: nvenc, qsv and amf are NVIDIA's, Intel's and AMD's hardware, fast and larger at the same
+        quality; auto is software.
     crf
         The encoder's quality, lower is better and larger; by default 17 for h264, 18 for hevc, 24 for av1.
     preset
-        The encoder's speed, by its own names: medium for h264 and hevc, 6 for av1.
+        The encoder's speed, by its own names: medium for h264 and hevc, 6 for av1; p5 for nvenc, medium for qsv,
+        quality for amf.
     start
         Begin here: seconds, or [hours:]minutes:seconds.
     end
@@ -72,32 +81,38 @@ def upscale(
         Frames at a time on each device.
     engine
         exact gives the whole frame's picture fast and in little memory; reference runs the plain network.
+    no_audio
+        Leave sound out.
+    no_subtitles
+        Leave subtitles out.
     overwrite
         Replace an existing output.
+    verbose
+        Say what is chosen and why, and of an error where it came from.
     """
-    from vsfdat.encode import Settings, upscale_file
+    _listen(verbose)
+    from vsfdat.encode import upscale_file
 
     outcome = upscale_file(
         input,
         output,
         Settings(
-            codec=codec, crf=crf, preset=preset, scale_to_height=scale_to_height,
+            codec=codec, encoder=encoder, crf=crf, preset=preset, scale_to_height=scale_to_height,
             start=_seconds(start, "start"), end=_seconds(end, "end"), overwrite=overwrite,
-            upscale={
-                "model": model, "device": device.split(",") if "," in device else device, "precision": precision,
-                "tile": tile, "overlap": overlap, "num_streams": num_streams, "engine": engine,
-            },
+            audio=not no_audio, subtitles=not no_subtitles,
+            upscale=UpscaleOptions(
+                model=model, device=device.split(",") if "," in device else device, precision=precision, tile=tile,
+                overlap=overlap, num_streams=num_streams, engine=engine,
+            ),
         ),
     )  # fmt: skip
     size, speed = f"{outcome.width}x{outcome.height}", outcome.frames / outcome.seconds
-    sys.stderr.write(
-        f"{outcome.output}: {outcome.frames} frames, {size}, in {outcome.seconds:.1f} s ({speed:.2f} fps)\n"
-    )
+    console.say(f"{outcome.output}: {outcome.frames} frames, {size}, in {outcome.seconds:.1f} s ({speed:.2f} fps)")
+    if outcome.remark:
+        console.say(outcome.remark)
     if not outcome.is_whole:
-        sys.stderr.write(
-            f"stopped after {outcome.frames} of {outcome.total} frames; the file is playable up to there\n"
-        )
-        sys.exit(_INTERRUPTED)
+        console.say(f"stopped after {outcome.frames} of {outcome.total} frames; the file is playable up to there")
+        sys.exit(console.INTERRUPTED)
 
 
 def models() -> None:
@@ -107,63 +122,88 @@ def models() -> None:
     listed = list_models()
     width = max(len(info.name) for info in listed)
     for info in listed:
-        sys.stdout.write(f"{info.name:{width}}  {info.scale}x  {info.license}  {info.description}\n")
+        console.show(f"{info.name:{width}}  {info.scale}x  {info.license}  {info.description}")
 
 
-def info(file: Path, /) -> None:
+def info(file: Path, /, *, verbose: bool = False) -> None:
     """Say what a video file or a model file is.
 
     Parameters
     ----------
     file
         A video, or a .safetensors, .pth, .pt or .ckpt checkpoint, or a model's name.
+    verbose
+        Say of an error where it came from.
     """
+    _listen(verbose)
     facts = _describe(file)
     width = max(len(label) for label, _ in facts)
-    sys.stdout.writelines(f"{label:{width}}  {value}\n" for label, value in facts)
+    for label, value in facts:
+        console.show(f"{label:{width}}  {value}")
 
 
 _COMMANDS: tuple[Callable[..., None], ...] = (models, info)
-_INTERRUPTED = 130  # what shells give a process that Ctrl-C ended
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command and end the process: 0, 1 after an error of one line, 130 after Ctrl-C."""
-    logging.basicConfig(format="vsfdat: %(message)s", level=logging.WARNING)
+    """Run the command: status 0, 1 after an error of one line, 130 after Ctrl-C.
+
+    Args:
+        arguments: None for those of a process that is the command, and that ends with it.
+    """
+    is_process = arguments is None
+    if is_process:
+        console.prepare()
+    with end_on_interrupt() if is_process else contextlib.nullcontext():
+        try:
+            _run(arguments)
+        except KeyboardInterrupt:
+            console.say(NOTHING_WRITTEN)
+            sys.exit(console.INTERRUPTED)
+
+
+def _run(arguments: Sequence[str] | None) -> None:
+    logging.basicConfig(format="vsfdat: %(message)s", level=logging.WARNING, handlers=[console.Lines()])
     try:
         import cyclopts
     except ImportError:
-        _fail('cyclopts is not installed, it comes with: pip install "vsfdat[cli]"')
+        _fail(console.missing("cyclopts"))
+    from vsfdat.errors import VsfdatError
+
+    try:
+        _app()(arguments, print_error=False, exit_on_error=False)
+        console.finish()
+    except (VsfdatError, ValueError, cyclopts.CycloptsError) as error:
+        _log.debug("where the error came from:", exc_info=True)
+        _fail(str(error))
+
+
+def _app() -> Any:
+    import cyclopts
+
     from vsfdat.bench.command import bench
-    from vsfdat.training.commands import Commands
+    from vsfdat.quality.commands import compare, evaluate
+    from vsfdat.training.commands import pack, train
 
     app = cyclopts.App(
         name="vsfdat",
         default_parameter=cyclopts.Parameter(negative=()),  # no --no-overwrite, no --empty-tile
         result_action="return_value",
+        suppress_keyboard_interrupt=False,
     )
     app.default(upscale)
     for command in _COMMANDS:
         app.command(command)
     app.command(bench)
-    training = Commands(_exact_engine)
-    app.command(training.train)
-    app.command(training.evaluate, name="eval")
-    app.command(training.compare)
-    app.command(training.pack)
-    _run(app, arguments)
+    app.command(train)
+    app.command(evaluate, name="eval")
+    app.command(compare)
+    app.command(pack)
+    return app
 
 
-def _run(app: Any, arguments: Sequence[str] | None) -> None:
-    from vsfdat.errors import VsfdatError
-
-    try:
-        app(arguments)
-    except (VsfdatError, ValueError) as error:
-        _fail(str(error))
-    except KeyboardInterrupt:
-        sys.stderr.write("vsfdat: stopped, nothing was written\n")
-        sys.exit(_INTERRUPTED)
+def _listen(verbose: bool) -> None:
+    logging.getLogger("vsfdat").setLevel(logging.DEBUG if verbose else logging.NOTSET)
 
 
 def _describe(file: Path) -> list[tuple[str, str]]:
@@ -178,16 +218,9 @@ def _describe(file: Path) -> list[tuple[str, str]]:
     return describe_video(file)
 
 
-def _exact_engine(network: "FDAT", device: "torch.device") -> "Callable[[torch.Tensor], torch.Tensor]":
-    """Make a network run on a device, to be measured: as exactly as the plain module, several times as fast."""
-    from vsfdat.engine import build
-
-    return build(network.cpu(), device=device, precision="fp32")()
-
-
 def _fail(message: str) -> None:
-    sys.stderr.write(f"vsfdat: {message}\n")
-    sys.exit(1)
+    console.say(f"vsfdat: {message}")
+    sys.exit(console.FAILED)
 
 
 def _seconds(time: str | None, option: str) -> float | None:

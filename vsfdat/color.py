@@ -1,15 +1,83 @@
 """Any constant format to gamma-encoded RGB in [0, 1] for the network, and the properties of what comes out."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import vapoursynth as vs
 import vsutil
 
 from .notices import Once
 
+_UNSPECIFIED = 2
 # What `_Matrix` says when it says nothing usable: RGB on a YUV clip, unspecified, reserved.
 NO_MATRIX = (vs.MATRIX_RGB, vs.MATRIX_UNSPECIFIED, 3)
+
+# The numbers of H.273 that mean something; `resize` refuses whatever else a frame says, needed or not.
+_PRIMARIES = {1, 2, *range(4, 13), 22}
+_TRANSFERS = {1, 2, *range(4, 19)}
+_MEANINGFUL: dict[str, Collection[int]] = {
+    "_Primaries": _PRIMARIES,
+    "_Transfer": _TRANSFERS,
+    "_ChromaLocation": range(6),
+    "_Range": (vs.RANGE_LIMITED, vs.RANGE_FULL),
+}
+
+_LINEAR_MATRICES = (1, 4, 5, 6, 7, 8, 9)
+_CHROMATICITIES = _PRIMARIES - {2, 10}  # XYZ's own are none to derive a matrix from
+# Matrices that depend on more than their number: with which primaries and transfers each can be undone, in words too.
+_CONDITIONAL: dict[int, tuple[Collection[int], Collection[int], str]] = {
+    10: (_PRIMARIES, {1, 6, 7, 14, 15}, "the transfer of BT.709, BT.601 or BT.2020 (1, 6, 7, 14, 15)"),
+    12: (_CHROMATICITIES, _TRANSFERS, "primaries that are said (1, 4 to 9, 11, 12, 22)"),
+    13: (_CHROMATICITIES, _TRANSFERS - {2, 8}, "primaries (1, 4 to 9, 11, 12, 22) and a transfer (1, 4 to 7, 9 to 18)"),
+    14: ({9}, {16, 18}, "BT.2020's primaries (9) and the transfer PQ or HLG (16, 18)"),
+}
+_NAMES = {
+    10: "BT.2020 constant luminance", 11: "ST 2085", 12: "chromaticity-derived",
+    13: "chromaticity-derived constant luminance", 14: "ICtCp", 15: "IPT-C2", 16: "YCgCo-Re", 17: "YCgCo-Ro",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Colours:
+    """How the samples of a frame mean colours, as H.273 numbers it, with what they leave open settled.
+
+    `guess` words what was taken for a missing matrix; `obstacle` words why YUV of this matrix and RGB cannot become
+    each other. Both are None where there is nothing to say.
+    """
+
+    matrix: int
+    primaries: int
+    transfer: int
+    is_full_range: bool
+    chroma_location: int
+    guess: str | None = None
+    obstacle: str | None = None
+
+
+def describe(props: Mapping[str, Any], form: vs.VideoFormat, width: int, height: int) -> Colours:
+    """Read how a frame is to be read: the one place that does, for scripts and for the command.
+
+    Args:
+        props: Of the frame. Numbers that mean nothing count as missing.
+        form: Of the frame.
+        width: In pixels; a missing matrix is guessed from the size, as VapourSynth's community does.
+        height: Likewise.
+    """
+    said = {name: int(value) for name, value in props.items() if _means_something(name, value)}
+    primaries, transfer = said.get("_Primaries", _UNSPECIFIED), said.get("_Transfer", _UNSPECIFIED)
+    matrix, guess = _settle_matrix(int(props.get("_Matrix", _UNSPECIFIED)), form, width, height)
+    usual = vs.RANGE_FULL if form.color_family == vs.RGB else vs.RANGE_LIMITED
+    return Colours(
+        matrix=matrix,
+        primaries=primaries,
+        transfer=transfer,
+        is_full_range=said.get("_Range", usual) == vs.RANGE_FULL,
+        chroma_location=said.get("_ChromaLocation", int(vs.CHROMA_LEFT)),
+        guess=guess,
+        obstacle=why_not_rgb(matrix, primaries, transfer) if form.color_family == vs.YUV else None,
+    )
 
 
 def network_format(clip: vs.VideoNode, channels: int) -> vs.VideoFormat:
@@ -31,14 +99,13 @@ def to_network(clip: vs.VideoNode, target: vs.VideoFormat) -> vs.VideoNode:
     """Convert a clip to the network's colours by what its frames say of themselves.
 
     Nothing is read until frames are asked for, and every frame is taken at its own word: matrix, range, chroma
-    location. What is missing is guessed as the VapourSynth community does, and said once in the log. Integers that
-    have the colours already stay integers, for `levels` to tell what they mean: a device gets a quarter of the bytes.
+    location. Integers that have the colours already stay integers, for `levels` to tell what they mean: a device gets
+    a quarter of the bytes.
 
     Args:
-        clip: Any constant format.
+        clip: Any constant format, its frames as `sort_out` leaves them.
         target: What `network_format` gave.
     """
-    clip = clip.std.ModifyFrame(clip, _sort_out(clip, Once(logging.getLogger(__name__))))
     if clip.format.id == target.id or _is_integer_of(clip.format, target):
         return clip
     # Floats for all else: integers of 16 bits would save half the upload, which hides behind the network's work, and
@@ -57,17 +124,41 @@ def levels(frame: vs.VideoFrame) -> tuple[int, int]:
     form = frame.format
     if form.sample_type == vs.FLOAT:
         return 0, 1
-    usual = vs.RANGE_FULL if form.color_family == vs.RGB else vs.RANGE_LIMITED
-    if frame.props.get("_Range", usual) == vs.RANGE_FULL:
+    if describe(frame.props, form, frame.width, frame.height).is_full_range:
         return 0, 2**form.bits_per_sample - 1
     return 16 << (form.bits_per_sample - 8), 235 << (form.bits_per_sample - 8)
 
 
-def describe_output(frame: vs.VideoFrame, converted: vs.FrameProps) -> None:
-    """Give an upscaled frame the properties of the frame that it came from; RGB has neither matrix nor chroma."""
+def describe_output(frame: vs.VideoFrame, converted: vs.FrameProps, alpha: vs.VideoFrame | None = None) -> None:
+    """Give an upscaled frame the properties of the frame that it came from; RGB has neither matrix nor chroma.
+
+    Args:
+        frame: To be described.
+        converted: Properties of the frame that went into the network.
+        alpha: Its transparency in the new size; None for none.
+    """
     frame.props.update(converted)
     frame.props["_Range"] = vs.RANGE_FULL
     frame.props.pop("_ChromaLocation", None)
+    frame.props.pop("_Alpha", None)
+    if alpha is not None:
+        frame.props["_Alpha"] = alpha
+
+
+def resized(frame: vs.VideoFrame, width: int, height: int) -> vs.VideoNode | None:
+    """Make a clip of one frame in another size and nothing else changed; None where VapourSynth cannot.
+
+    Args:
+        frame: Of any format, such as the transparency in another's properties.
+        width: Of the result, in pixels.
+        height: Likewise.
+    """
+    if frame.format.sample_type == vs.INTEGER and frame.format.bits_per_sample > 16:
+        return None
+    blank = vs.core.std.BlankClip(None, frame.width, frame.height, frame.format.id, length=1, keep=True)
+    clip = blank.std.ModifyFrame(blank, lambda n, f: frame)  # noqa: ARG005
+    # By its properties it could be half a picture, or none of this format. Linear, for what is in [0, 1] to stay there.
+    return clip.std.RemoveFrameProps().resize.Bilinear(width, height).std.CopyFrameProps(clip)
 
 
 def guess_matrix(width: int, height: int) -> vs.MatrixCoefficients:
@@ -75,36 +166,90 @@ def guess_matrix(width: int, height: int) -> vs.MatrixCoefficients:
     return vs.MATRIX_BT709 if width >= 1280 or height > 576 else vs.MATRIX_ST170_M
 
 
+def sort_out() -> Callable[[vs.VideoFrame], vs.VideoFrame]:
+    """Make what puts the properties of the frames of one clip in order for `resize`, one frame at a time.
+
+    What is missing is guessed, and said once in the log.
+
+    Raises:
+        ValueError: By what it gives: a frame's matrix cannot be undone.
+    """
+    once = Once(logging.getLogger(__name__))
+
+    def sorted_out(frame: vs.VideoFrame) -> vs.VideoFrame:
+        frame = frame.copy()
+        colours = describe(frame.props, frame.format, frame.width, frame.height)
+        if colours.obstacle:
+            raise ValueError(
+                f"{colours.obstacle}; if the clip holds something else, say so with clip.std.SetFrameProps"
+                "(_Matrix=..., _Primaries=..., _Transfer=...), else convert it to another matrix first"
+            )
+        if colours.guess:
+            once.warning(
+                "The clip %s. Say otherwise with clip.std.SetFrameProps(_Matrix=...), as in vs.MATRIX_BT709.",
+                colours.guess,
+            )
+        _write_down(frame, colours)
+        _call_progressive(frame, once)
+        return frame
+
+    return sorted_out
+
+
+def why_not_rgb(matrix: int, primaries: int, transfer: int) -> str | None:
+    """Say why YUV of a matrix cannot become RGB and RGB such YUV; None where both can.
+
+    Args:
+        matrix: As H.273 numbers it, and not one of `NO_MATRIX`.
+        primaries: Likewise; 2 where nothing says it.
+        transfer: Likewise.
+    """
+    if matrix in _LINEAR_MATRICES:
+        return None
+    said = f"the YUV matrix is {matrix} ({_NAMES.get(matrix, 'reserved')})"
+    if matrix not in _CONDITIONAL:
+        return f"{said}, which VapourSynth does not know"
+    with_primaries, with_transfers, words = _CONDITIONAL[matrix]
+    if primaries in with_primaries and transfer in with_transfers:
+        return None
+    return f"{said}, which needs {words}, and primaries are {primaries} and transfer {transfer} (2: not said)"
+
+
 def _is_integer_of(form: vs.VideoFormat, target: vs.VideoFormat) -> bool:
     return bool(form.sample_type == vs.INTEGER and form.color_family == target.color_family)
 
 
-def _sort_out(clip: vs.VideoNode, once: Once) -> Callable[[int, vs.VideoFrame], vs.VideoFrame]:
-    """Make the selector that puts a frame's properties in order for `resize`."""
-    family = clip.format.color_family
-    guess = guess_matrix(clip.width, clip.height)
+def _means_something(name: str, value: object) -> bool:
+    return name in _MEANINGFUL and value in _MEANINGFUL[name]
 
-    def selector(n: int, f: vs.VideoFrame) -> vs.VideoFrame:  # noqa: ARG001 (ModifyFrame's parameters)
-        frame = f.copy()
-        matrix = frame.props.get("_Matrix", vs.MATRIX_UNSPECIFIED)
-        # resize refuses a YUV matrix on RGB, as ShufflePlanes leaves it, and the RGB matrix on gray.
-        if family == vs.RGB:
-            frame.props["_Matrix"] = vs.MATRIX_RGB
-        elif family == vs.GRAY and matrix == vs.MATRIX_RGB:
-            frame.props["_Matrix"] = vs.MATRIX_UNSPECIFIED
-        elif family == vs.YUV and matrix in NO_MATRIX:
-            frame.props["_Matrix"] = guess
-            once.warning(
-                "The clip does not say which YUV matrix it has; taken as %s for %dx%d. "
-                'Say otherwise with clip.std.SetFrameProps(_Matrix=...), as in vs.MATRIX_BT709.',
-                "BT.709" if guess == vs.MATRIX_BT709 else "BT.601", clip.width, clip.height,
-            )  # fmt: skip
-        if frame.props.get("_FieldBased", vs.FIELD_PROGRESSIVE) != vs.FIELD_PROGRESSIVE:
-            once.warning(
-                "The clip is marked interlaced and is upscaled as if it were progressive, which is right where its "
-                "pictures are whole (a script says so with clip.std.SetFieldBased(0)); else deinterlace it in a script."
-            )
-            frame.props["_FieldBased"] = vs.FIELD_PROGRESSIVE
-        return frame
 
-    return selector
+def _settle_matrix(matrix: int, form: vs.VideoFormat, width: int, height: int) -> tuple[int, str | None]:
+    """Give the matrix that `resize` is to be told, and what there is to say of it."""
+    if form.color_family == vs.RGB:  # resize refuses a YUV matrix there, as ShufflePlanes leaves it
+        return int(vs.MATRIX_RGB), None
+    if form.color_family == vs.GRAY:  # resize refuses what it does not know, though gray needs none
+        known = matrix in (_UNSPECIFIED, *_LINEAR_MATRICES, *_CONDITIONAL)
+        return matrix if known else _UNSPECIFIED, None
+    if matrix not in NO_MATRIX:
+        return matrix, None
+    guess = guess_matrix(width, height)
+    name = "BT.709" if guess == vs.MATRIX_BT709 else "BT.601"
+    return int(guess), f"does not say which YUV matrix it has; taken as {name} for {width}x{height}"
+
+
+def _write_down(frame: vs.VideoFrame, colours: Colours) -> None:
+    """Have a frame name the matrix that was settled on, and nothing that means nothing."""
+    for name in _MEANINGFUL:
+        if name in frame.props and not _means_something(name, frame.props[name]):
+            del frame.props[name]
+    if colours.matrix != frame.props.get("_Matrix", _UNSPECIFIED):
+        frame.props["_Matrix"] = colours.matrix
+
+
+def _call_progressive(frame: vs.VideoFrame, once: Once) -> None:
+    if frame.props.get("_FieldBased", vs.FIELD_PROGRESSIVE) != vs.FIELD_PROGRESSIVE:
+        once.warning(
+            "The clip is marked interlaced and is upscaled as if it were progressive, which is right where its "
+            "pictures are whole (a script says so with clip.std.SetFieldBased(0)); else deinterlace it in a script."
+        )
+        frame.props["_FieldBased"] = vs.FIELD_PROGRESSIVE

@@ -1,8 +1,29 @@
 """What can go wrong below the VapourSynth door; `plugin` turns each of these into a `vs.Error`."""
 
+import re
+
+# What a terminal obeys, and what turns the direction of a line.
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_NOT_UNICODE = re.compile(r"[\ud800-\udc7f\udd00-\udfff]")
+
+
+def printable(text: str) -> str:
+    r"""Make what a file says fit for one line of a terminal: bytes that are no text become \xe9, controls \x1b."""
+    text = _NOT_UNICODE.sub(_escape, text)
+    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return _CONTROLS.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
+
 
 class VsfdatError(Exception):
     """Root of the project's own errors: the message is one sentence that a user can act on."""
+
+    def __init__(self, message: str) -> None:
+        # Sentences quote names from files.
+        super().__init__(printable(message))
 
 
 class CheckpointError(VsfdatError):
@@ -26,4 +47,4 @@ class EncodeError(VsfdatError):
 
 
 class TrainingError(VsfdatError):
-    """A recipe, a data set or a resumed run is unusable."""
+    """Pictures to learn from or to measure on, a recipe or a resumed run are unusable."""

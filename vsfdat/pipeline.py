@@ -1,6 +1,9 @@
 """Work from many threads onto few slots: one frame at a time a slot, first come first served."""
 
+import atexit
 import contextlib
+import functools
+import signal
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -36,25 +39,30 @@ class Pipeline[**P, R]:
 
     Every slot has its own thread, and not the caller's: torch keeps a team of OpenMP threads for each thread that
     ever called it, and the callers here are all of VapourSynth's. The threads end when the pipeline is closed or
-    collected.
+    collected, and before the interpreter does.
 
     Args:
         slots: At least one; they may be on different devices, the faster ones get more of the frames.
+        is_over: Asked before each frame: whether nobody wants it any more, and it is refused.
     """
 
-    def __init__(self, slots: Sequence[Slot[P, R]]) -> None:
+    def __init__(self, slots: Sequence[Slot[P, R]], is_over: Callable[[], bool] = lambda: False) -> None:
         self._jobs: SimpleQueue[_Job[R] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._on_cuda = any(slot.device.type == "cuda" for slot in slots)
         # Daemons, or a script that ends without freeing its clips would never end.
-        self._threads = [threading.Thread(target=_serve, args=(slot, self._jobs), daemon=True) for slot in slots]
+        self._threads = [
+            threading.Thread(target=_serve, args=(slot, self._jobs, is_over), daemon=True) for slot in slots
+        ]
         self._dismiss = weakref.finalize(self, _dismiss, self._jobs, len(slots))
         # The interpreter's end must leave this to `close`, which VapourSynth calls after it.
         self._dismiss.atexit = False
+        _end_before_the_interpreter()
         for thread in self._threads:
             thread.start()
         with _open_lock:
             _open.add(self)
+            _serving.update(self._threads)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Do the work for one frame on some slot and wait for it; what it raises is raised here and only here.
@@ -69,17 +77,21 @@ class Pipeline[**P, R]:
 
     def close(self) -> None:
         """Let the running frames end, refuse all others, and drop the slots with everything they hold."""
-        with self._lock:
-            _dismiss_waiting(self._jobs)
-            # Calling a finalizer does nothing once the interpreter is about to end, and the threads would stay.
-            if self._dismiss.detach():
-                _dismiss(self._jobs, len(self._threads))
+        self.refuse()
         for thread in self._threads:
             thread.join()
         with _open_lock:
             _open.discard(self)
             if self._on_cuda:
                 _give_back(libraries_too=not any(line._on_cuda for line in _open))
+
+    def refuse(self) -> None:
+        """Refuse all frames but the running ones, and let the threads end after these."""
+        with self._lock:
+            _dismiss_waiting(self._jobs)
+            # Calling a finalizer does nothing once the interpreter is about to end, and the threads would stay.
+            if self._dismiss.detach():
+                _dismiss(self._jobs, len(self._threads))
 
     def _submit(self, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         future: Future[R] = Future()
@@ -93,7 +105,30 @@ class Pipeline[**P, R]:
 
 # What no pipeline of this process may still work with is given back when the last one is closed.
 _open: weakref.WeakSet[Pipeline[..., Any]] = weakref.WeakSet()
+_serving: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 _open_lock = threading.Lock()
+
+
+@functools.cache
+def _end_before_the_interpreter() -> None:
+    # Now and not at import: VapourSynth, imported before its first clip is made, is to end after the threads have.
+    atexit.register(_end_all)
+
+
+def _end_all() -> None:
+    """Join every thread, those of collected pipelines too, while the interpreter still has a lock to give them.
+
+    A thread that asks for it later is ended where it stands, and if that is in a destructor of torch's, the process is.
+    Ctrl-C would cut this short, and VapourSynth's own waiting for its frames.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with _open_lock:
+        pipelines, threads = list(_open), list(_serving)
+    for pipeline in pipelines:
+        pipeline.refuse()
+    for thread in threads:
+        thread.join()
 
 
 def _give_back(*, libraries_too: bool) -> None:
@@ -112,9 +147,11 @@ def _give_back(*, libraries_too: bool) -> None:
 type _Job[R] = tuple[Future[R], tuple[Any, ...], dict[str, Any]]
 
 
-def _serve[**P, R](slot: Slot[P, R], jobs: SimpleQueue[_Job[R] | None]) -> None:
+def _serve[**P, R](slot: Slot[P, R], jobs: SimpleQueue[_Job[R] | None], is_over: Callable[[], bool]) -> None:
     """Work until dismissed. Knows the queue and not the pipeline, which could else never be collected."""
     while (job := jobs.get()) is not None:
+        if is_over():
+            job[0].cancel()
         _answer(job, slot)
         del job  # not to be kept while there is nothing to do
 

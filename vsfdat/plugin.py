@@ -1,7 +1,6 @@
 """The VapourSynth door: check, load, build, wire the clip."""
 
 import contextlib
-import functools
 import logging
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -9,21 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import vapoursynth as vs
 import vsutil
 
 from . import color, frames
 from .arch import FDAT
-from .engine import Engine, EngineFactory, Kind, Precision, build, choose_precision, find_devices
-from .engine.graphs import Graphed
-from .engine.guard import Guarded
-from .engine.planes import PerPlane
-from .engine.tiles import Fitting, Room
+from .engine import Engine
+from .engine.slots import build_slots, count_slots
 from .errors import VsfdatError
 from .models import DEFAULT_MODEL, load_model
 from .notices import Once
+from .options import Kind, PrecisionChoice, UpscaleOptions
 from .pipeline import Pipeline, Slot
+
+__all__ = ["count_slots", "upscale"]
 
 # From the planes of a frame, the samples that mean 0 and 1, and the samples wanted, to a picture.
 type _Pipeline = Pipeline[[Sequence[frames.Plane], tuple[int, int], np.dtype[Any]], frames.Landed]
@@ -33,13 +31,13 @@ def upscale(
     clip: vs.VideoNode,
     model: str | Path | FDAT = DEFAULT_MODEL,
     *,
-    device: str | Sequence[str] = "auto",
-    precision: str = "auto",
-    tile: tuple[int, int] | None = None,
-    overlap: int = 16,
-    num_streams: int | None = None,
-    engine: Kind = "exact",
-    compile: bool = False,
+    device: str | Sequence[str] = UpscaleOptions.device,
+    precision: PrecisionChoice = UpscaleOptions.precision,
+    tile: tuple[int, int] | None = UpscaleOptions.tile,
+    overlap: int = UpscaleOptions.overlap,
+    num_streams: int | None = UpscaleOptions.num_streams,
+    engine: Kind = UpscaleOptions.engine,
+    compile: bool = UpscaleOptions.compile,
 ) -> vs.VideoNode:
     """Upscale a clip with FDAT.
 
@@ -74,15 +72,14 @@ def upscale(
     """
     with _as_vs_error():
         _check_clip(clip)
-        _check_numbers(tile, overlap, num_streams)
+        options = UpscaleOptions(
+            device=device, precision=precision, tile=tile, overlap=overlap, num_streams=num_streams, engine=engine,
+            compile=compile,
+        )  # fmt: skip
         module = model if isinstance(model, FDAT) else load_model(model)
         target = color.network_format(clip, _channels(module))
-        slots: list[Slot[..., frames.Landed]] = []
-        for place in find_devices(device):
-            prepare = functools.partial(build, module, device=place, kind=engine, compile=compile)
-            make = _engines(prepare, choose_precision(precision, place), Room(tile, overlap, _grid(module)))
-            slots += [Slot(_worker(module, make()), place) for _ in range(_streams(place, num_streams))]
-        return _wire(clip, target, module.config.scale, Pipeline(slots))
+        slots = [Slot(_worker(each), each.device) for each in build_slots(module, options)]
+        return _wire(clip, target, module.config.scale, Pipeline(slots, _is_script_over()))
 
 
 def _check_clip(clip: object) -> None:
@@ -104,20 +101,6 @@ def _check_frames(clip: vs.VideoNode) -> None:
         )
 
 
-def _check_numbers(tile: object, overlap: object, num_streams: object) -> None:
-    pair = tile if isinstance(tile, Sequence) and len(tile) == 2 else (0, 0)
-    if tile is not None and not all(_is_count(side, 1) for side in pair):
-        raise ValueError(f"tile must be (width, height) in pixels, both at least 1, passed {tile!r}")
-    if not _is_count(overlap, 0):
-        raise ValueError(f"overlap must be at least 0 pixels, passed {overlap!r}")
-    if num_streams is not None and not _is_count(num_streams, 1):
-        raise ValueError(f"num_streams must be at least 1, passed {num_streams!r}")
-
-
-def _is_count(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
 def _channels(module: FDAT) -> int:
     config = module.config
     if config.num_in_ch != config.num_out_ch or config.num_in_ch not in (1, 3):
@@ -128,38 +111,8 @@ def _channels(module: FDAT) -> int:
     return config.num_in_ch
 
 
-def _grid(module: FDAT) -> int:
-    """Side in pixels of one attention window: what tiles begin and end on."""
-    return module.config.window_size * module.config.unshuffle
-
-
-def count_slots(device: str | Sequence[str] = "auto", num_streams: int | None = None) -> int:
-    """Say how many frames `upscale` works on at a time, by its arguments of these names."""
-    return sum(_streams(place, num_streams) for place in find_devices(device))
-
-
-def _streams(device: torch.device, wanted: int | None) -> int:
-    # On a GPU a second frame fills the gaps while the first is copied; on a CPU it would only fight for the cores.
-    return wanted or (2 if device.type == "cuda" else 1)
-
-
-def _engines(prepare: Callable[..., EngineFactory], precision: Precision, room: Room) -> EngineFactory:
-    """Stack up what a slot runs: the network as a graph, tiles where memory is short, fp32 where fp16 fails."""
-    once = Once(logging.getLogger(__name__))
-    make = prepare(precision=precision)
-    prepare_full = functools.cache(lambda: prepare(precision="fp32"))
-
-    def stack() -> Engine:
-        # Without a graph: frames that need it are few, and the memory of a second one is not.
-        full = None if precision == "fp32" else lambda: Fitting(prepare_full()(), room)
-        return Guarded(Fitting(Graphed(make(), once), room), full, once)
-
-    return stack
-
-
-def _worker(module: FDAT, engine: Engine) -> Callable[..., frames.Landed]:
+def _worker(engine: Engine) -> Callable[..., frames.Landed]:
     """Make what a slot does with a frame: up to the device, through the network, and back."""
-    engine = PerPlane(engine) if module.config.num_in_ch == 1 else engine
     staging = frames.Staging(engine.device)
 
     def work(source: Sequence[frames.Plane], levels: tuple[int, int], samples: np.dtype[Any]) -> frames.Landed:
@@ -173,19 +126,74 @@ def _wire(clip: vs.VideoNode, target: vs.VideoFormat, scale: int, pipeline: _Pip
 
     A ModifyFrame calls back for one frame at a time, so each frame gets its own; FrameEval lets them run side by side.
     """
-    source = color.to_network(clip, target)
+    source = color.to_network(clip.std.ModifyFrame(clip, _sort_out()), target)
     blank = source.std.BlankClip(clip.width * scale, clip.height * scale, target.id, keep=True)
+    resize_alpha = _alpha_resizer(blank)
+
+    def maker(n: int, f: vs.VideoFrame) -> vs.VideoNode:  # noqa: ARG001 (FrameEval's parameters)
+        alpha = resize_alpha(f)
+
+        def selector(n: int, f: Any, source: vs.VideoFrame = f) -> vs.VideoFrame:
+            with _as_vs_error(f"frame {n}: "):
+                frame = vs.core.create_video_frame(blank.format, blank.width, blank.height)
+                planes = frames.planes(frame)
+                pipeline(frames.planes(source), color.levels(source), planes[0].dtype).into(planes)
+                color.describe_output(frame, source.props, f[1] if alpha else None)
+                return frame
+
+        return blank.std.ModifyFrame([blank, alpha] if alpha else blank, selector)
+
+    _close_with_core(pipeline)
+    return blank.std.FrameEval(maker, prop_src=source)
+
+
+def _sort_out() -> Callable[[int, vs.VideoFrame], vs.VideoFrame]:
+    sort_out = color.sort_out()
 
     def selector(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
         with _as_vs_error(f"frame {n}: "):
-            frame = vs.core.create_video_frame(blank.format, blank.width, blank.height)
-            planes = frames.planes(frame)
-            pipeline(frames.planes(f), color.levels(f), planes[0].dtype).into(planes)
-            color.describe_output(frame, f.props)
-            return frame
+            return sort_out(f)
 
-    _close_with_core(pipeline)
-    return blank.std.FrameEval(lambda n: blank.std.ModifyFrame(source, selector), clip_src=source)  # noqa: ARG005
+    return selector
+
+
+def _alpha_resizer(blank: vs.VideoNode) -> Callable[[vs.VideoFrame], vs.VideoNode | None]:
+    """Make what gives the transparency of a frame in the size of another clip, as a clip of its length."""
+    once = Once(logging.getLogger(__name__))
+
+    def resize(frame: vs.VideoFrame) -> vs.VideoNode | None:
+        alpha = frame.props.get("_Alpha")
+        if alpha is None:
+            return None
+        resized = color.resized(alpha, blank.width, blank.height)
+        if resized is None:
+            once.warning("The clip's transparency is left out: VapourSynth cannot resize %s.", alpha.format.name)
+            return None
+        return resized.std.Loop(blank.num_frames)
+
+    return resize
+
+
+def _is_script_over() -> Callable[[], bool]:
+    """Make what tells whether this script is being closed, from any thread.
+
+    VapourSynth waits for all frames that were asked for before it calls what is registered on destroy, and refuses to
+    register more in the meantime.
+    """
+    environment = vs.get_current_environment()
+
+    def nothing() -> None: ...
+
+    def is_over() -> bool:
+        try:
+            with environment.use():
+                vs.register_on_destroy(nothing)
+                vs.unregister_on_destroy(nothing)
+        except (ValueError, RuntimeError):  # being destroyed, or destroyed already
+            return True
+        return False
+
+    return is_over
 
 
 def _close_with_core(pipeline: _Pipeline) -> None:

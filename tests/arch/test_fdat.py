@@ -7,6 +7,7 @@ import torch
 from spandrel.architectures.FDAT.__arch.fdat import UniUpsampleV3 as SpandrelUpsampler
 from torch import nn
 
+from tests.fast_loop import parametrize
 from tests.oracle import relative_error, run_oracle, share_random_weights, twins
 from vsfdat import arch
 from vsfdat.arch import FDAT, PRESETS, FDATConfig, fdat_tiny
@@ -32,7 +33,7 @@ def _body(network: nn.Module, x: torch.Tensor) -> torch.Tensor:
     return network.conv_after(network.groups(shallow)) + shallow
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@parametrize("preset", PRESETS, quick=["fdat_tiny"])
 def test_presets_equal_spandrels(preset: str) -> None:
     ours, truth = twins(replace(PRESETS[preset], scale=2))
     assert {k: v.shape for k, v in ours.state_dict().items()} == {k: v.shape for k, v in truth.state_dict().items()}
@@ -58,6 +59,7 @@ def test_heads_equal_spandrels(head: str, scale: int, unshuffle_mod: bool) -> No
             assert relative_error(ours(x), run_oracle(truth, x)) <= TOLERANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_with_every_head(preset: str) -> None:
     """The body does not know the head, so each preset's features go through all of them."""
@@ -136,6 +138,13 @@ def test_presets_take_overrides(preset: str) -> None:
     assert network.config.embed_dim == PRESETS[preset].embed_dim
 
 
+def test_the_public_names_are_the_class_and_a_function_for_each_preset() -> None:
+    """By these the published usage example builds its networks."""
+    published = ["fdat_tiny", "fdat_light", "fdat_medium", "fdat_medium_aligned", "fdat_large", "fdat_xl"]
+    assert list(PRESETS) == published
+    assert set(arch.__all__) == {"FDAT", "FDATConfig", "PRESETS", *published}
+
+
 def test_the_documented_example() -> None:
     assert fdat_tiny(scale=4)(torch.randn(1, 3, 64, 64)).shape == (1, 3, 256, 256)
 
@@ -144,6 +153,7 @@ def test_the_documented_example() -> None:
     ("overrides", "message"),
     [
         ({"scale": 0}, "scale must be at least 1, passed 0"),
+        ({"embed_dim": 256}, "embed_dim must be at most 255, passed 256"),
         ({"num_heads": 7}, "embed_dim must be a multiple of num_heads, passed 120 and 7"),
         ({"aim_reduction_ratio": 121}, "aim_reduction_ratio must be at most embed_dim, passed 121 and 120"),
         ({"ffn_expansion_ratio": 0.001}, "ffn_expansion_ratio is too small, passed 0.001"),

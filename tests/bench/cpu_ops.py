@@ -11,7 +11,7 @@ import torch
 
 from vsfdat.arch.config import PRESETS
 from vsfdat.ops import native
-from vsfdat.ops.weights import ChannelWeights, FfnWeights, Norm, SpatialWeights
+from vsfdat.ops.interface import ChannelWeights, FfnWeights, Norm, SpatialWeights
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

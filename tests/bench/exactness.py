@@ -27,7 +27,7 @@ from vsfdat.engine.plan import Plan
 from vsfdat.engine.runner import ExactEngine, fold_network, shape_of
 from vsfdat.notices import Once
 from vsfdat.ops import REFERENCE, Backend, Ops, choose
-from vsfdat.ops.weights import Rows
+from vsfdat.ops.interface import Rows
 
 CPU = torch.device("cpu")
 SIZES = ((37, 51), (64, 64), (121, 203), (272, 480))

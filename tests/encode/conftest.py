@@ -5,6 +5,7 @@ import pytest
 
 from tests.encode.clips import Recipe, make_model, make_video
 from vsfdat.encode import Outcome, Settings, upscale_file
+from vsfdat.options import UpscaleOptions
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +21,6 @@ def run(tmp_path: Path, model: Path) -> Callable[..., tuple[Path, Outcome]]:
         source = make_video(tmp_path / f"source{endings[0]}", recipe)
         upscale = {"model": model, "device": "cpu", "engine": "reference"} | settings.pop("upscale", {})
         output = tmp_path / f"output{endings[1]}"
-        return output, upscale_file(source, output, Settings(upscale=upscale, **settings))
+        return output, upscale_file(source, output, Settings(upscale=UpscaleOptions(**upscale), **settings))
 
     return make

@@ -7,6 +7,7 @@ import pytest
 from tests.encode.clips import Recipe, make_video
 from tests.encode.damaged import spoil
 from vsfdat.encode import Settings, upscale_file
+from vsfdat.options import UpscaleOptions
 
 GOP = Recipe(size=(96, 64), options={"g": "5", "bf": "0", "crf": "1"})
 
@@ -17,10 +18,10 @@ def upscaled(tmp_path: Path, model: Path, caplog):
 
     def run(spoilt: tuple[int, ...], **settings: float) -> list[str]:
         path = spoil(make_video(tmp_path / "film.mkv", GOP), *spoilt)
-        upscale_file(path, tmp_path / "o.mp4", Settings(upscale={"model": model, "device": "cpu"}, **settings))
-        # Whether BestSource goes on with such a file is chance.
-        said = [message for message in caplog.messages if "BestSource gives up" not in message]
-        return [message.removeprefix(str(tmp_path)) for message in said]
+        upscale_file(path, tmp_path / "o.mp4", Settings(upscale=UpscaleOptions(model=model, device="cpu"), **settings))
+        # BestSource refuses damaged frames at random, which is said too.
+        messages = [message for message in caplog.messages if "BestSource gives up" not in message]
+        return [message.removeprefix(str(tmp_path)) for message in messages]
 
     return run
 

@@ -10,6 +10,7 @@ from tests.encode.clips import Recipe, make_video
 from tests.encode.damaged import count_frames, cut_off, remux
 from vsfdat.encode import Settings, upscale_file
 from vsfdat.encode.source import open_source
+from vsfdat.options import UpscaleOptions
 
 # Four seconds, in so many bytes that a share of them is the same share of the time.
 LONG = Recipe(pts=range(100), time_base=Fraction(1, 25), options={"crf": "18", "g": "10", "bf": "0"})
@@ -84,7 +85,7 @@ def test_the_last_picture_stays_as_long_as_its_packet_says(tmp_path: Path) -> No
 
 def test_the_output_of_half_a_film_has_the_films_rate(tmp_path: Path, model: Path) -> None:
     path = cut_off(remux(make_video(tmp_path / "plain.mp4", LONG), tmp_path / "half.mp4", options=FASTSTART), 0.5)
-    upscale_file(path, tmp_path / "output.mp4", Settings(upscale={"model": model, "device": "cpu"}))
+    upscale_file(path, tmp_path / "output.mp4", Settings(upscale=UpscaleOptions(model=model, device="cpu")))
     with av.open(str(tmp_path / "output.mp4")) as container:
         video = container.streams.video[0]
         assert video.average_rate == 25

@@ -15,6 +15,7 @@ from vsfdat.encode import Settings, upscale_file
 from vsfdat.encode import source as source_module
 from vsfdat.encode.source import open_source
 from vsfdat.errors import EncodeError
+from vsfdat.options import UpscaleOptions
 
 AT_25 = {"pts": range(20), "time_base": Fraction(1, 25)}
 B_FRAMES = {"bf": "2", "b": "2000000"}
@@ -32,7 +33,7 @@ UNTIMED = {
 @pytest.mark.parametrize("name", UNTIMED)
 def test_files_without_times_are_upscaled_in_step_with_their_sound(name: str, tmp_path: Path, model: Path) -> None:
     source, output = make_video(tmp_path / name, UNTIMED[name]), tmp_path / "output.mkv"
-    upscale_file(source, output, Settings(upscale={"model": model, "device": "cpu"}))
+    upscale_file(source, output, Settings(upscale=UpscaleOptions(model=model, device="cpu")))
     times = [seconds for seconds, _ in packets(output, "video")]
     assert [float(later - times[0]) for later in times] == pytest.approx([n / 25 for n in range(20)], abs=0.001)
     assert float(times[0]) == pytest.approx(float(begin(source)), abs=0.001)
@@ -82,7 +83,7 @@ def test_a_clock_that_jumps_back_is_the_inputs_fault(ending: str, tmp_path: Path
     joined = tmp_path / f"joined{ending}"
     joined.write_bytes(part.read_bytes() * 2)
     with pytest.raises(EncodeError) as caught:
-        upscale_file(joined, tmp_path / "output.mkv", Settings(upscale={"model": model, "device": "cpu"}))
+        upscale_file(joined, tmp_path / "output.mkv", Settings(upscale=UpscaleOptions(model=model, device="cpu")))
     assert str(caught.value) == (
         f"{joined}: its clock jumps back midway, as in joined recordings; "
         f'give it one clock first, as with: ffmpeg -i "joined{ending}" -c copy "joined.mkv"'
@@ -94,7 +95,7 @@ def test_a_damaged_disc_is_upscaled_all_the_same(tmp_path: Path, model: Path) ->
     content = bytearray(path.read_bytes())
     content[len(content) // 2 : len(content) // 2 + 400] = bytes(400)
     path.write_bytes(content)
-    upscale_file(path, output, Settings(upscale={"model": model, "device": "cpu"}))
+    upscale_file(path, output, Settings(upscale=UpscaleOptions(model=model, device="cpu")))
     assert len(decode(output)) == vs.core.bs.VideoSource(str(path), cachemode=0).num_frames
 
 

@@ -13,6 +13,7 @@ from tests.encode.damaged import remux
 from vsfdat.encode import Settings, upscale_file
 from vsfdat.encode.source import open_source
 from vsfdat.encode.upright import turn_upright
+from vsfdat.options import UpscaleOptions
 
 LEFT, CENTER, TOP_LEFT, TOP, BOTTOM_LEFT, BOTTOM = range(6)
 
@@ -68,7 +69,7 @@ def test_other_angles_are_left_and_told(caplog) -> None:
 def test_an_anamorphic_film_that_was_held_upright_keeps_its_shape(codec: str, tmp_path: Path, model: Path) -> None:
     plain = make_video(tmp_path / "plain.mkv", Recipe(size=(96, 64), sample_aspect=Fraction(16, 15)))
     path = remux(plain, tmp_path / "film.mkv", dress=lambda video: video.set_display_rotation(90))
-    settings = Settings(codec=codec, upscale={"model": model, "device": "cpu"})
+    settings = Settings(codec=codec, upscale=UpscaleOptions(model=model, device="cpu"))
     upscale_file(path, tmp_path / "o.mp4", settings)
     with av.open(str(tmp_path / "o.mp4")) as container:
         assert container.streams.video[0].sample_aspect_ratio == Fraction(15, 16)

@@ -191,7 +191,7 @@ def test_one_slot_at_a_time_settles_and_all_replay_together(events):
         list(threads.map(lambda slot: slot(FRAME), slots))  # a barrier that is not filled raises
 
 
-# Under what `plugin` puts around it
+# Under what `slots` puts around it
 
 
 def test_tiles_of_a_frame_are_replays_of_one_graph(events):

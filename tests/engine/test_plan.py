@@ -9,25 +9,9 @@ import pytest
 
 from vsfdat.arch import PRESETS, FDATConfig
 from vsfdat.engine.plan import Demand, Plan, for_cache, for_memory, smaller
-from vsfdat.engine.strips import Strip, around, cut
 
 TINY = PRESETS["fdat_tiny"]
 FULL_HD = Demand(FDATConfig(scale=2), height=1080, width=1920, itemsize=2)
-
-
-def test_strips_cover_every_row_once() -> None:
-    for height in (1, 7, 8, 9, 64, 121):
-        for rows in (1, 8, 16, 200):
-            strips = cut(height, rows, halo=3)
-            assert [row for strip in strips for row in range(*strip.core)] == list(range(height))
-            assert all(strip.top == max(strip.start - 3, 0) for strip in strips)
-            assert all(strip.bottom == min(strip.stop + 3, height) for strip in strips)
-
-
-def test_a_strip_knows_its_place_in_what_it_needs() -> None:
-    assert around((16, 24), height=40, halo=1, align=8) == Strip(16, 24, top=8, bottom=25)
-    assert around((16, 24), height=40, halo=1, align=8).inner == (8, 16)
-    assert around((0, 40), height=40, halo=1, align=8) == Strip(0, 40, top=0, bottom=40)
 
 
 def test_a_device_with_room_gets_one_strip() -> None:
@@ -87,6 +71,7 @@ OVERRIDES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
 @pytest.mark.parametrize("overrides", OVERRIDES.values(), ids=OVERRIDES.keys())
 @pytest.mark.parametrize("backend", ["torch", "best"])

@@ -1,10 +1,5 @@
-"""The exact engine gives the whole frame's picture, whatever the strips.
+"""The exact engine gives the whole frame's picture, whatever the strips."""
 
-The measure everywhere: its error against the plain module in float64 is at most twice the plain module's own error in
-the engine's precision, plus 1e-6.
-"""
-
-import copy
 import sys
 import weakref
 from dataclasses import replace
@@ -15,52 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from tests.engine.truth import ALL_ROWS, CPU, SMALL, STRIP_ROWS, Truth, best, build, run
+from tests.fast_loop import parametrize
 from tests.random_weights import random_network
-from vsfdat.arch import FDAT, PRESETS, FDATConfig
-from vsfdat.arch.config import UPSAMPLER_SCALES
+from vsfdat.arch import PRESETS, FDATConfig
 from vsfdat.bench.measure import rise_of_memory
 from vsfdat.engine import plan as planning
 from vsfdat.engine import runner
 from vsfdat.engine.plan import Plan
-from vsfdat.engine.runner import ExactEngine
 from vsfdat.models import load_model
-from vsfdat.ops import REFERENCE, Backend, choose
-
-CPU = torch.device("cpu")
-SMALL = FDATConfig(embed_dim=24, num_groups=2, depth_per_group=1, num_heads=3, scale=2, mid_dim=16)
-ALL_ROWS = 4096
-STRIP_ROWS = (8, 16, ALL_ROWS)
+from vsfdat.ops import REFERENCE, Backend
 
 
-def build(network: FDAT, plan: Plan, backend: Backend = REFERENCE, dtype: torch.dtype = torch.float32) -> ExactEngine:
-    return runner.build(network, CPU, dtype, backend=backend, plan=plan)()
-
-
-def best(dtype: torch.dtype) -> Backend:
-    return choose(CPU, dtype, runner.shape_of(SMALL))
-
-
-def run(network: FDAT, frame: Tensor) -> Tensor:
-    with torch.inference_mode():
-        return network(frame.unsqueeze(0))[0]
-
-
-class Truth:
-    """A network in float64 and in a lower precision, on one frame."""
-
-    def __init__(self, network: FDAT, frame: Tensor, dtype: torch.dtype = torch.float32) -> None:
-        self.picture = run(copy.deepcopy(network).double(), frame.double())
-        self.plain_error = self.error(run(copy.deepcopy(network).to(dtype), frame.to(dtype)))
-
-    def error(self, picture: Tensor) -> float:
-        assert picture.shape == self.picture.shape
-        return (picture.double() - self.picture).abs().max().item()
-
-    def check(self, picture: Tensor, which: object = None) -> None:
-        assert self.error(picture) <= 2 * self.plain_error + 1e-6, which
-
-
-@pytest.mark.parametrize("preset", PRESETS)
+@parametrize("preset", PRESETS, quick=["fdat_tiny"])
 def test_every_preset_at_every_strip_height(preset: str) -> None:
     """One group of each preset: its widths and heads are what differ; how often they repeat is not."""
     depth = 1 if preset in ("fdat_large", "fdat_xl") else 2
@@ -72,21 +34,7 @@ def test_every_preset_at_every_strip_height(preset: str) -> None:
             truth.check(build(network, Plan(rows), backend)(frame), (backend.name, rows))
 
 
-@pytest.mark.parametrize(
-    ("head", "unshuffle_mod"),
-    [(head, False) for head in UPSAMPLER_SCALES] + [(head, True) for head in UPSAMPLER_SCALES if head != "conv"],
-)
-def test_every_head(head: str, unshuffle_mod: bool) -> None:
-    base = replace(SMALL, num_groups=1, unshuffle_mod=unshuffle_mod)
-    for scale in (1, 2) if unshuffle_mod else UPSAMPLER_SCALES[head]:
-        network = random_network(replace(base, upsampler_type=head, scale=scale))
-        frame = torch.rand(3, 83, 11)  # tall enough for the head to be cut, at half the rows too
-        truth = Truth(network, frame)
-        for backend in (REFERENCE, best(torch.float32)):
-            for rows in STRIP_ROWS:
-                truth.check(build(network, Plan(rows), backend)(frame), (backend.name, scale, rows))
-
-
+@pytest.mark.slow
 def test_the_default_model_at_a_larger_size() -> None:
     network = load_model()
     frame = torch.rand(3, 121, 203)
@@ -96,24 +44,14 @@ def test_the_default_model_at_a_larger_size() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("backend", [REFERENCE, None], ids=["torch", "best"])
-@pytest.mark.parametrize("model", ["fdat-tiny-2x", "fdat-tiny-2x-fast"])
+@parametrize("backend", [REFERENCE, None], quick=[None], ids=["torch", "best"])
+@parametrize("model", ["fdat-tiny-2x", "fdat-tiny-2x-fast"], quick=["fdat-tiny-2x-fast"])
 def test_low_precision(dtype: torch.dtype, backend: Backend | None, model: str) -> None:
     network = load_model(model)
     frame = torch.rand(3, 37, 51)
     truth = Truth(network, frame, dtype)
     for rows in (8, ALL_ROWS):
         truth.check(build(network, Plan(rows), backend or best(dtype), dtype)(frame), rows)
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_a_head_of_two_doublings_in_low_precision(dtype: torch.dtype) -> None:
-    """No embedded model ends in one."""
-    network = random_network(replace(SMALL, upsampler_type="transpose+conv", scale=4))
-    frame = torch.rand(3, 83, 11)
-    truth = Truth(network, frame, dtype)
-    for rows in (8, ALL_ROWS):
-        truth.check(build(network, Plan(rows), best(dtype), dtype)(frame), rows)
 
 
 @settings(max_examples=15, deadline=None)
@@ -149,6 +87,7 @@ def test_a_window_that_is_not_eight_in_every_backend() -> None:
         truth.check(build(network, Plan(6), backend)(frame), backend.name)
 
 
+@pytest.mark.slow
 def test_what_tiles_do_wrong_and_strips_do_not() -> None:
     """Half bright, half dark: a tile sees one half and adapts to it, and the network's global sums never meet."""
     network = load_model()
@@ -177,6 +116,7 @@ def test_a_slot_keeps_its_maps_from_frame_to_frame() -> None:
     assert engine(torch.rand(3, 9, 30)).shape == (3, 18, 60)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
 def test_a_thousand_frames_take_no_more_memory_than_ten() -> None:
     engine = build(random_network(replace(SMALL, num_groups=1)), Plan(8), best(torch.float32))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vsfdat.arch import FDAT
 from vsfdat.engine import build
-from vsfdat.engine.tiles import Fitting, Room, Tiled, cut, ramps
+from vsfdat.engine.tiles import Fitting, Room, Tiled, lay_tiles, ramps
 from vsfdat.errors import OutOfMemoryError
 
 CPU = torch.device("cpu")
@@ -42,7 +42,7 @@ def nearest(frame: Tensor) -> Tensor:
 
 @given(LENGTHS, TILES, OVERLAPS, GRIDS)
 def test_tiles_are_equal_aligned_and_cover_the_axis(length: int, tile: int, overlap: int, multiple: int) -> None:
-    axis = cut(length, tile, overlap, multiple)
+    axis = lay_tiles(length, tile, overlap, multiple)
     assert axis.starts[0] == 0
     assert axis.starts[-1] + axis.tile == axis.length
     assert length <= axis.length < length + multiple
@@ -56,7 +56,7 @@ def test_tiles_are_equal_aligned_and_cover_the_axis(length: int, tile: int, over
 
 @given(LENGTHS, TILES, OVERLAPS, GRIDS)
 def test_neighbours_share_the_overlap_or_half_a_tile(length: int, tile: int, overlap: int, multiple: int) -> None:
-    axis = cut(length, tile, overlap, multiple)
+    axis = lay_tiles(length, tile, overlap, multiple)
     wanted = min(overlap, axis.tile // 2 // multiple * multiple)
     for start, following in zip(axis.starts, axis.starts[1:], strict=False):
         assert start < following
@@ -65,7 +65,7 @@ def test_neighbours_share_the_overlap_or_half_a_tile(length: int, tile: int, ove
 
 @given(LENGTHS, TILES, OVERLAPS, GRIDS)
 def test_no_fewer_tiles_would_do(length: int, tile: int, overlap: int, multiple: int) -> None:
-    axis = cut(length, tile, overlap, multiple)
+    axis = lay_tiles(length, tile, overlap, multiple)
     if len(axis.starts) > 1:
         shared = min(-(-overlap // multiple), axis.tile // multiple // 2) * multiple
         fewer = len(axis.starts) - 1
@@ -74,7 +74,7 @@ def test_no_fewer_tiles_would_do(length: int, tile: int, overlap: int, multiple:
 
 @given(LENGTHS, TILES, OVERLAPS, GRIDS, st.sampled_from([1, 2, 3]))
 def test_weights_sum_to_one_everywhere(length: int, tile: int, overlap: int, multiple: int, scale: int) -> None:
-    axis = cut(length, tile, overlap, multiple)
+    axis = lay_tiles(length, tile, overlap, multiple)
     total = torch.zeros(axis.length * scale)
     for start, weight in zip(axis.starts, ramps(axis, scale), strict=True):
         assert (weight >= 0).all()
@@ -83,7 +83,7 @@ def test_weights_sum_to_one_everywhere(length: int, tile: int, overlap: int, mul
 
 
 def test_a_feather_rises_over_the_overlap() -> None:
-    first, second = ramps(cut(48, 32, 16, 8), 1)
+    first, second = ramps(lay_tiles(48, 32, 16, 8), 1)
     torch.testing.assert_close(first[:16], torch.ones(16))
     torch.testing.assert_close(second[:16], (torch.arange(16) + 0.5) / 16)
     torch.testing.assert_close(first[16:], second[:16].flip(0))

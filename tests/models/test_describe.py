@@ -25,6 +25,24 @@ def test_what_training_wrote_is_told(tmp_path: Path) -> None:
     assert facts["credits"] == "Ada"
 
 
+@pytest.mark.parametrize("worked", ["a while", "nan", "1e999", ""])
+def test_a_time_that_is_none_is_not_told(tmp_path: Path, worked: str) -> None:
+    written = {"steps": "300", "worked_s": worked, "machine": "an abacus", "started_from": "random weights"}
+    save_file(tiny().state_dict(), tmp_path / "mine.safetensors", written)
+    assert "trained" not in dict(describe_model(tmp_path / "mine.safetensors"))
+
+
+def test_a_terminal_gets_no_orders_from_a_file(tmp_path: Path) -> None:
+    written = {"license": "\x1b[2JMIT\x1b]0;owned\x07\nno", "credits": "\x9b31m" + "Ada, " * 1000}
+    path = tmp_path / "\x1b[31mred.safetensors"
+    save_file(tiny().state_dict(), path, written)
+    facts = dict(describe_model(path))
+    assert facts["licence"] == r"\x1b[2JMIT\x1b]0;owned\x07\nno"
+    assert facts["credits"] == r"\x9b31m" + "Ada, " * 198 + "Ada..."
+    assert r"\x1b[31mred.safetensors" in facts["file"]
+    assert all(value.isprintable() for value in facts.values())
+
+
 def test_a_file_that_tells_nothing(tmp_path: Path) -> None:
     torch.save(tiny().state_dict(), tmp_path / "mine.pth")
     facts = dict(describe_model(tmp_path / "mine.pth"))

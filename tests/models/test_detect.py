@@ -7,7 +7,7 @@ import torch
 from spandrel import MAIN_REGISTRY
 
 from vsfdat.arch import FDAT, PRESETS, FDATConfig
-from vsfdat.arch.config import UPSAMPLER_SCALES
+from vsfdat.arch.config import UPSAMPLER_SCALES, UPSAMPLER_TYPES
 from vsfdat.errors import CheckpointError
 from vsfdat.models.detect import detect_config, load_into_network, name_architecture
 
@@ -105,6 +105,47 @@ def test_a_half_precision_file_loads_in_fp32_and_is_left_as_it_was() -> None:
     assert all(tensors[key] is before[key] for key in before)
 
 
+@pytest.mark.parametrize(
+    "config",
+    [*PRESETS.values(), *(replace(SMALL, upsampler_type=head, scale=scale) for head, scale in HEADS)],
+    ids=lambda config: f"{config.embed_dim}-{config.num_groups}-{config.upsampler_type}-{config.scale}",
+)
+def test_loading_gives_what_building_and_filling_gives(config: FDATConfig) -> None:
+    tensors = state_dict_of(config)
+    network = load_into_network(tensors, "x.pth")
+    reference = FDAT(network.config).eval().requires_grad_(False)
+    reference.load_state_dict(tensors)
+    for ours, theirs in zip(network.modules(), reference.modules(), strict=True):
+        assert type(ours) is type(theirs)
+        assert not ours.training
+        assert _held_by(ours) == _held_by(theirs)
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+    if config.embed_dim == SMALL.embed_dim:
+        x = torch.rand(1, 3, 9, 6)
+        assert torch.equal(network(x), reference(x))
+
+
+def _held_by(module: torch.nn.Module) -> dict[str, object]:
+    """Every parameter, buffer and plain value of a module itself, to be compared to the last bit."""
+    held = module._parameters | module._buffers
+    tensors = {
+        name: (str(value.device), value.dtype, value.stride(), value.numpy().tobytes())
+        for name, value in held.items()
+        if value is not None
+    }
+    return tensors | {name: value for name, value in vars(module).items() if not name.startswith("_")}
+
+
+def test_a_network_shares_no_memory_with_the_file_or_itself() -> None:
+    tensors = state_dict_of(SMALL)
+    tensors["groups.0.conv.weight"] = tensors["groups.1.conv.weight"] = tensors["conv_after.weight"].transpose(2, 3)
+    network = load_into_network(tensors, "tied.pth")
+    mine = {value.data_ptr() for value in network.state_dict().values()}
+    assert len(mine) == len(tensors)
+    assert not mine & {value.data_ptr() for value in tensors.values()}
+    assert all(value.is_contiguous() for value in network.state_dict().values())
+
+
 def test_all_that_does_not_fit_is_said_at_once() -> None:
     tensors = state_dict_of(SMALL)
     del tensors["groups.1.conv.weight"]
@@ -117,6 +158,65 @@ def test_all_that_does_not_fit_is_said_at_once() -> None:
         "broken.pth: does not fit FDAT: missing conv_first.bias, groups.1.conv.weight; unexpected extra.weight; "
         "wrong shape groups.1.blocks.0.n1.weight [31] instead of [32]"
     )
+
+
+@pytest.mark.parametrize(
+    ("edit", "problem"),
+    [
+        (lambda t: {"groups.1.blocks.2.n1.weight": torch.ones(1)}, "groups.1 has 3 blocks, and groups.0 has 2"),
+        (lambda t: {"groups.2.conv.weight": torch.ones(1)}, "groups.2 has 0 blocks, and groups.0 has 2"),
+        (lambda t: {"groups.3.conv.weight": torch.ones(1)}, "the numbers after 'groups' are not 0 to 2"),
+        (lambda t: {"groups.01.conv.weight": torch.ones(1)}, "the numbers after 'groups' are not 0 to 2"),
+        (
+            lambda t: {f"groups.{g}.blocks.{b}.n1.bias": torch.ones(1) for g in range(2, 9) for b in range(2)},
+            "84 tensors are too few for 18 blocks",
+        ),
+        (lambda t: {f"extra.{i}": torch.ones(1) for i in range(4000)}, "4070 tensors, more than 4000"),
+        (lambda t: {"extra": torch.empty(1, device="meta")}, "extra is a tensor of the kind meta"),
+        (lambda t: {"extra": torch.ones(1).to_sparse()}, "extra is a tensor of the kind sparse_coo"),
+    ],
+)  # fmt: skip
+def test_what_would_be_built_is_bounded_by_what_is_there(edit, problem: str) -> None:
+    tensors = state_dict_of(SMALL)
+    with pytest.raises(CheckpointError) as caught:
+        load_into_network(tensors | edit(tensors), "x.pth")
+    assert str(caught.value) == f"x.pth: its tensors describe no FDAT network: {problem}"
+
+
+@pytest.mark.parametrize(("head", "mid_dim"), [("dysample", 6), ("lda", 3)])
+def test_a_head_that_cannot_be_made(head: str, mid_dim: int) -> None:
+    tensors = state_dict_of(SMALL)
+    tensors[META] = torch.tensor([3, UPSAMPLER_TYPES.index(head), 2, 32, 3, mid_dim, 4], dtype=torch.uint8)
+    with pytest.raises(CheckpointError) as caught:
+        load_into_network(tensors, "x.pth")
+    assert str(caught.value) == (
+        f"x.pth: its tensors describe no FDAT network: the head {head} cannot be made of {mid_dim} channels"
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        ([f"upsampler.{i}.weight" for i in range(20)], "an upsampler of 20 convolutions"),
+        (["upsampler.x.weight"], "upsampler.x.weight has no place"),
+        (["upsampler.1000000.weight"], "upsampler.1000000.weight has no place"),
+        (["upsampler.0.offset.weight"], "a dysample upsampler without end_conv"),
+        ([], "no upsampler"),
+    ],
+)
+def test_heads_that_are_none(names: list[str], problem: str) -> None:
+    tensors = {key: value for key, value in state_dict_of(SMALL).items() if not key.startswith("upsampler.")}
+    with pytest.raises(CheckpointError) as caught:
+        detect_config(tensors | {name: torch.ones(4, 4, 3, 3) for name in names}, "x.pth")
+    assert str(caught.value) == f"x.pth: its tensors describe no FDAT network: {problem}"
+
+
+def test_a_long_list_is_cut() -> None:
+    tensors = state_dict_of(SMALL) | {f"extra.{i:02}": torch.ones(1) for i in range(20)}
+    with pytest.raises(CheckpointError) as caught:
+        load_into_network(tensors, "x.pth")
+    shown = ", ".join(f"extra.{i:02}" for i in range(8))
+    assert str(caught.value) == f"x.pth: does not fit FDAT: unexpected {shown} and 12 more"
 
 
 def test_fdat_rd_is_refused_by_name() -> None:

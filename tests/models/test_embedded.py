@@ -6,11 +6,12 @@ import torch
 from PIL import Image, ImageDraw
 
 from vsfdat.models import list_models, load_model
-from vsfdat.training.degrade import through_video
-from vsfdat.training.downscale import Picture, downscale
-from vsfdat.training.evaluate import network_upscaler
-from vsfdat.training.interpolate import classic_upscalers
-from vsfdat.training.metrics import luma, psnr
+from vsfdat.quality.compress import through_video
+from vsfdat.quality.downscale import downscale
+from vsfdat.quality.evaluate import network_upscaler
+from vsfdat.quality.interpolate import classic_upscalers
+from vsfdat.quality.metrics import luma, psnr
+from vsfdat.quality.pictures import Picture
 
 SIDE, FINER = 128, 4
 # dB above bicubic, or for 1x above the source as it is; the restoring ones after H.264 at CRF 30.

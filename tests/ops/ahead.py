@@ -20,16 +20,16 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, make_backend
 from triton.runtime.jit import JITFunction, create_function_from_signature
 
-from vsfdat.ops.cuda import build, shape
+from vsfdat.ops.cuda import build, gpu
 from vsfdat.ops.triton import launch
 
-# Shared memory of a program at most, KiB, by compute capability.
+# Shared memory of a block at most, KiB, by compute capability.
 _SHARED = {(8, 0): 163, (8, 6): 99, (8, 9): 99, (9, 0): 227, (12, 0): 99}
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """One kernel's demands: registers a thread, bytes of shared memory a program, bytes of stack (spills) a thread."""
+    """One kernel's demands: registers a thread, bytes of shared memory a block, bytes of stack (spills) a thread."""
 
     kernel: str
     warps: int
@@ -40,7 +40,7 @@ class Compiled:
     mma: bool
 
     def fits(self, capability: tuple[int, int]) -> int:
-        """Count the programs that one multiprocessor holds at a time, by registers and shared memory."""
+        """Count the blocks that one multiprocessor holds at a time, by registers and shared memory."""
         shared = (_SHARED[capability] + 1) * 1024
         by_registers = 65536 // (self.warps * 32 * -(-self.registers // 8) * 8)
         return min(by_registers, shared // (self.shared + 1024))
@@ -64,7 +64,7 @@ def cuda_compiling_for(capability: tuple[int, int]) -> Iterator[list[Compiled]]:
     """The same for the CUDA C++ kernels."""
     compiled: list[Compiled] = []
 
-    def program(source: str, facts: tuple[tuple[str, int], ...], device: Any) -> Any:
+    def load(source: str, facts: tuple[tuple[str, int], ...], device: Any) -> Any:
         usage = _resource_usage(build.cubin(source, dict(facts), capability))
         found = dict(re.findall(r"Function (\w+):\s*\n\s*(.*)", usage))
 
@@ -77,13 +77,13 @@ def cuda_compiling_for(capability: tuple[int, int]) -> Iterator[list[Compiled]]:
 
         return SimpleNamespace(launch=launch)
 
-    def programs(shared: int, device: Any) -> int:
+    def blocks_per_multiprocessor(shared: int, device: Any) -> int:
         return max(1, min(2, (_SHARED[capability] + 1) * 1024 // (shared + 1024)))
 
     with (
-        patch.object(build, "program", program),
-        patch.object(shape, "programs", programs),
-        patch.object(shape, "most_bytes", lambda device: _SHARED[capability] * 1024),
+        patch.object(build, "load", load),
+        patch.object(gpu, "blocks_per_multiprocessor", blocks_per_multiprocessor),
+        patch.object(gpu, "most_bytes", lambda device: _SHARED[capability] * 1024),
     ):
         yield compiled
 

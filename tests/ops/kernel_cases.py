@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vsfdat.ops.weights import ChannelWeights, FfnWeights, Norm, SpatialWeights
+from vsfdat.ops.interface import ChannelWeights, FfnWeights, NetworkShape, Norm, SpatialWeights
 
 
 @dataclass(frozen=True)
-class Shape:
+class CaseShape:
     """The hyper-parameters that the kernels see."""
 
     channels: int
@@ -24,13 +24,18 @@ class Shape:
     window: int = 8
     qkv_bias: bool = False
 
+    @property
+    def network(self) -> NetworkShape:
+        """What a backend is asked about."""
+        return NetworkShape(self.channels, self.heads, self.hidden, self.window)
+
 
 SHAPES = {
-    "fdat_tiny": Shape(96, 3, 144),
-    "fdat_light": Shape(108, 4, 216),
-    "fdat_medium": Shape(120, 4, 240),
-    "fdat_medium_aligned": Shape(128, 4, 256),
-    "fdat_large": Shape(180, 6, 360),
+    "fdat_tiny": CaseShape(96, 3, 144),
+    "fdat_light": CaseShape(108, 4, 216),
+    "fdat_medium": CaseShape(120, 4, 240),
+    "fdat_medium_aligned": CaseShape(128, 4, 256),
+    "fdat_large": CaseShape(180, 6, 360),
 }
 
 
@@ -38,7 +43,7 @@ SHAPES = {
 class Case:
     """Where and on what a kernel runs; `rows` are those it shall write."""
 
-    shape: Shape
+    shape: CaseShape
     height: int
     width: int
     rows: tuple[int, int]

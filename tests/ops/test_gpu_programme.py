@@ -23,6 +23,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
 
 
+@pytest.mark.slow
 def test_runs_through_every_stage_dry(tmp_path):
     pytest.importorskip("triton", reason="Triton is not installed: there are no kernels to measure")
     path = tmp_path / "gpu.json"
@@ -33,6 +34,7 @@ def test_runs_through_every_stage_dry(tmp_path):
     assert set(found) == STAGES | {"seconds", "failures"}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, which the programme would measure")
 def test_cannot_pass_without_a_gpu(tmp_path):
     done = run("--out", tmp_path / "gpu.json")

@@ -6,8 +6,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vsfdat.ops import native
-from vsfdat.ops.weights import ChannelWeights, FfnWeights, Norm, SpatialWeights
+from vsfdat.ops.interface import ChannelWeights, FfnWeights, NetworkShape, Norm, SpatialWeights
 
+CPU, SHAPE = torch.device("cpu"), NetworkShape(96, 3, 144, 8)
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
 # Relative to the largest value: one rounding of the output and a few inside.
 TOLERANCE = {torch.float32: 2e-6, torch.bfloat16: 1.2e-2, torch.float16: 1e-3}
@@ -16,7 +17,7 @@ SIZES = [(1, 1), (7, 9), (8, 8), (37, 51), (64, 64), (9, 130)]
 
 @pytest.fixture(autouse=True, scope="module")
 def _kernels() -> None:
-    if reason := native.why_not(torch.float32):
+    if reason := native.why_not(CPU, torch.float32, SHAPE):
         pytest.skip(reason)
 
 
@@ -193,7 +194,7 @@ def every_op(dtype: torch.dtype, c: int = 96) -> dict:
     }
 
 
-OPS = list(every_op(torch.float32)) if not native.why_not(torch.float32) else []
+OPS = list(every_op(torch.float32)) if not native.why_not(CPU, torch.float32, SHAPE) else []
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -246,4 +247,8 @@ def test_refuses_what_it_cannot_read() -> None:
 
 
 def test_says_why_a_dtype_cannot_run() -> None:
-    assert native.why_not(torch.float64) == "the CPU kernels know fp32, fp16 and bf16, not torch.float64"
+    assert native.why_not(CPU, torch.float64, SHAPE) == "the CPU kernels know fp32, fp16 and bf16, not torch.float64"
+
+
+def test_is_for_cpus() -> None:
+    assert native.why_not(torch.device("cuda:0"), torch.float32, SHAPE) == "they are for CPUs, this is cuda:0"

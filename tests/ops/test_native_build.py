@@ -48,6 +48,21 @@ def test_another_compiler_compiles_anew(cache, compiler):
     assert library("fp32") != first
 
 
+@pytest.mark.parametrize(
+    "damage", [lambda content: content[:2], lambda content: b"M" + content[1:]], ids=["cut", "flipped"]
+)
+def test_a_damaged_library_is_compiled_anew(cache, compiler, caplog, damage):
+    compiler(_MARKS)
+    first = library("fp32")
+    first.write_bytes(damage(first.read_bytes()))
+    assert library("fp32").read_text() == "made\n"
+    assert caplog.messages == [f"{first} is damaged and is compiled anew"]
+    assert len(list(cache.iterdir())) == 1
+    caplog.clear()
+    assert library("fp32") == first
+    assert not caplog.messages
+
+
 def test_a_compiler_that_fails_leaves_nothing(cache, compiler):
     compiler('[ "$1" = --version ] && exit; echo "api.cpp:1: error: no such vector" >&2; exit 1')
     with pytest.raises(BuildError, match=r"^c\+\+ failed: api.cpp:1: error: no such vector$"):

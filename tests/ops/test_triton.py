@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.ops.kernel_cases import SHAPES
 from vsfdat.ops import triton as ops
 
+SHAPE = SHAPES["fdat_medium"].network
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_kernels_run_through_the_interpreter():
     pytest.importorskip("triton", reason="Triton is not installed: there are no kernels to test")
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/ops/interpreted"]
@@ -26,25 +29,25 @@ def test_kernels_run_through_the_interpreter():
 
 def test_kernels_are_for_cuda_and_the_reason_is_said():
     reason = "the kernels are for CUDA devices, this is cpu"
-    assert ops.available(torch.device("cpu"), torch.float16) == (False, reason)
+    assert ops.why_not(torch.device("cpu"), torch.float16, SHAPE) == reason
 
 
 @pytest.mark.parametrize(
     ("capability", "dtype", "reason"),
     [
         ((7, 5), torch.float16, "the kernels need compute capability 8.0 or newer, cuda:0 has 7.5"),
-        ((8, 0), torch.float32, ""),
-        ((8, 9), torch.float16, ""),
+        ((8, 0), torch.float32, None),
+        ((8, 9), torch.float16, None),
         ((8, 9), torch.float32, "in fp32 the kernels need more shared memory than cuda:0 has; fp16 fits"),
         ((12, 0), torch.float32, "in fp32 the kernels need more shared memory than cuda:0 has; fp16 fits"),
-        ((10, 3), torch.bfloat16, ""),
+        ((10, 3), torch.bfloat16, None),
     ],
 )
 def test_the_gpu_decides(monkeypatch, capability, dtype, reason):
     pytest.importorskip("triton", reason="Triton is not installed: that would be the reason")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     monkeypatch.setattr(ops, "_obstacle", lambda device: None)
-    assert ops.available(torch.device("cuda:0"), dtype) == (not reason, reason)
+    assert ops.why_not(torch.device("cuda:0"), dtype, SHAPE) == reason
 
 
 def test_without_a_c_compiler_the_kernels_are_not_used(monkeypatch):
@@ -62,9 +65,9 @@ def test_without_a_c_compiler_the_kernels_are_not_used(monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_asking_does_not_import_triton():
-    program = (
-        "import sys, torch; from vsfdat.ops import triton as ops; ops.available(torch.device('cpu'), torch.float16)"
-    )
+    program = "import sys, torch; from vsfdat.ops import NetworkShape, triton as ops"
+    program += "; ops.why_not(torch.device('cpu'), torch.float16, NetworkShape(120, 4, 240, 8))"
     program += "; assert 'vsfdat.ops.triton.tile' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)

@@ -6,7 +6,8 @@ All generations, precisions and presets: python -m tests.bench.compile_matrix
 import pytest
 import torch
 
-from tests.ops.kernel_cases import KERNELS, Case, Shape
+from tests.fast_loop import parametrize
+from tests.ops.kernel_cases import KERNELS, Case, CaseShape
 from vsfdat.ops import triton as ops
 
 pytest.importorskip("triton", reason="Triton is not installed: there are no kernels to compile")
@@ -14,11 +15,11 @@ HOPPER = (9, 0)
 MULTIPLYING = set(KERNELS) - {"spatial_reduce"}
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@parametrize("kernel", KERNELS, quick=["ffn", "spatial_reduce"])
 def test_compiles_for_hopper(kernel):
     from tests.ops.ahead import compiling_for
 
-    case = Case(Shape(64, 2, 64, window=8), 16, 16, (0, 16), torch.float16, torch.device("cpu"))
+    case = Case(CaseShape(64, 2, 64, window=8), 16, 16, (0, 16), torch.float16, torch.device("cpu"))
     with compiling_for(HOPPER) as compiled:
         KERNELS[kernel](case, ops)
     (result,) = compiled

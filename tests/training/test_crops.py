@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 
 from vsfdat.errors import TrainingError
+from vsfdat.quality.downscale import downscale
 from vsfdat.training.crops import load_crops, pack_crops, split_crops
-from vsfdat.training.downscale import downscale
 from vsfdat.training.recipe import DownscaleFacts
 
 KERNELS = DownscaleFacts(kernels={"bicubic": 0.5, "area": 0.5, "lanczos": 0})

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from tests.training.conftest import draw_picture
-from vsfdat.training.degrade import degrade, through_video, through_yuv420
+from tests.quality.conftest import draw_picture
+from vsfdat.training.degrade import degrade
 from vsfdat.training.recipe import DegradeFacts
 
 PATCH = draw_picture(3, 48)
@@ -44,17 +44,3 @@ def test_noise_has_the_strength_that_was_asked_for():
     flat = np.full((200, 200, 3), 128, np.uint8)
     results = [degrade(flat, DegradeFacts(share=1, noise=(4, 4)), np.random.default_rng(seed)) for seed in range(8)]
     assert [result.std() for result in results if (result != flat).any()] == pytest.approx([4] * 4, rel=0.5, abs=0.2)
-
-
-def test_a_video_keeps_its_frames_and_their_order():
-    pytest.importorskip("av")
-    frames = [np.full((32, 32, 3), value, np.uint8) for value in (40, 120, 200)]
-    for codec, strength in (("h264", 18), ("mpeg2", 3)):
-        means = [frame.mean() for frame in through_video(frames, codec, strength)]
-        assert means == pytest.approx([40, 120, 200], abs=3)
-
-
-def test_yuv_keeps_colours_and_halves_only_their_detail():
-    pytest.importorskip("av")
-    flat = np.full((16, 16, 3), (200, 60, 90), np.uint8)
-    assert np.abs(through_yuv420(flat).astype(int) - flat).max() <= 2

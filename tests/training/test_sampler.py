@@ -6,8 +6,9 @@ import torch
 from PIL import Image
 
 from vsfdat.errors import TrainingError
-from vsfdat.training.crops import decode, load_crops
-from vsfdat.training.downscale import downscale
+from vsfdat.quality.downscale import downscale
+from vsfdat.quality.pictures import decode
+from vsfdat.training.crops import load_crops
 from vsfdat.training.recipe import parse_recipe
 from vsfdat.training.sampler import PatchSampler, crop_shares
 

@@ -8,32 +8,11 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from tests.training.conftest import NETWORK, REST
 from vsfdat.errors import TrainingError
 from vsfdat.models import load_model
-from vsfdat.training.logbook import Line, Logbook, plot_log, read_log
-from vsfdat.training.session import Session, train
-
-NETWORK = """
-[network]
-overrides = { scale = 2, embed_dim = 16, num_groups = 1, depth_per_group = 1, num_heads = 2, drop_path_rate = 0.0 }
-"""
-REST = """
-[sampling]
-patch = 16
-batch = 2
-[optimizer]
-warmup_steps = 2
-[run]
-steps = %d
-validate_every = 2
-"""
-
-
-@pytest.fixture
-def session(data, tmp_path):
-    config = tmp_path / "tiny.toml"
-    config.write_text(NETWORK + REST % 4)
-    return Session(data=data, config=str(config), out=tmp_path / "model.safetensors", validate=data)
+from vsfdat.training.logbook import read_log
+from vsfdat.training.session import train
 
 
 def test_a_run_leaves_a_model_a_log_and_a_state(session):
@@ -46,6 +25,7 @@ def test_a_run_leaves_a_model_a_log_and_a_state(session):
     assert load_model(session.out).config.scale == 2
 
 
+@pytest.mark.slow
 def test_a_recipe_without_a_network_goes_on_with_what_it_starts_from(session, tmp_path):
     train(session)
     config = tmp_path / "further.toml"
@@ -78,6 +58,7 @@ def test_a_resumed_session_ends_like_an_unbroken_one(session, tmp_path):
     assert [line.step for line in read_log(resumed.out.with_suffix(".tsv"))] == [2, 4]
 
 
+@pytest.mark.slow
 def test_a_resumed_session_needs_no_start(session, tmp_path):
     train(session)
     config = tmp_path / "further.toml"
@@ -123,6 +104,7 @@ def stop_after(session, steps):
             train(session)
 
 
+@pytest.mark.slow
 def test_a_run_starts_from_a_model(session, tmp_path):
     train(session)
     follow = replace(session, out=tmp_path / "follow.safetensors", start=str(session.out))
@@ -131,6 +113,7 @@ def test_a_run_starts_from_a_model(session, tmp_path):
         assert file.metadata()["started_from"] == "model.safetensors"
 
 
+@pytest.mark.slow
 def test_a_compiled_run_compiles_once_whatever_is_validated_and_saved(session, monkeypatch):
     from torch._dynamo.testing import CompileCounter
 
@@ -153,33 +136,6 @@ def test_a_share_of_no_start_is_refused(session):
 def test_nothing_to_resume(session):
     with pytest.raises(TrainingError, match=r"there is nothing to resume: .*model\.state\.pt does not exist"):
         train(replace(session, resume=True))
-
-
-def test_a_resumed_log_drops_what_is_done_again(tmp_path):
-    book = Logbook(tmp_path / "log.tsv")
-    for step in (2, 4, 6):
-        book.write(Line(step, 1.5, step / 8, 0.1, float("nan"), float("nan")))
-    assert [line.step for line in read_log(Logbook(tmp_path / "log.tsv", from_step=5).file)] == [2, 4]
-    assert read_log(Logbook(tmp_path / "log.tsv").file) == []
-
-
-def test_the_curve_is_drawn(tmp_path):
-    pytest.importorskip("matplotlib")
-    book = Logbook(tmp_path / "log.tsv")
-    book.write(Line(2, 1.5, 0.5, 0.1, 30.0, 0.9))
-    book.write(Line(4, 3.0, 1.0, 0.08, 31.0, 0.91))
-    assert plot_log(book.file, tmp_path / "curve.png")
-    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_a_model_file_is_half_precision_and_whole(session):
-    train(session)
-    state = load_file(session.out)
-    assert state["conv_first.weight"].dtype == torch.float16
-    assert state["upsampler.MetaUpsample"].dtype == torch.uint8
-    averaged = torch.load(session.state_file, weights_only=True)["trainer"]["average"]
-    torch.testing.assert_close(state["conv_first.weight"].float(), averaged["conv_first.weight"], rtol=5e-4, atol=1e-7)
-    assert not list(session.out.parent.glob("*.part"))
 
 
 @pytest.mark.parametrize(

@@ -4,25 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from .heads import HEADS, UpsamplerType
+
 BlockType = Literal["spatial", "channel"]
 
-# In the order of the type index that `upsampler.MetaUpsample` stores.
-UpsamplerType = Literal[
-    "conv", "pixelshuffledirect", "pixelshuffle", "nearest+conv", "dysample", "transpose+conv", "lda", "pa_up"
-]
-UPSAMPLER_TYPES: tuple[UpsamplerType, ...] = get_args(UpsamplerType)
-
-_POWERS_AND_THREE = (1, 2, 3, 4, 8)
-UPSAMPLER_SCALES: dict[UpsamplerType, tuple[int, ...]] = {
-    "conv": (1,),
-    "pixelshuffledirect": _POWERS_AND_THREE,
-    "pixelshuffle": _POWERS_AND_THREE,
-    "nearest+conv": _POWERS_AND_THREE,
-    "dysample": _POWERS_AND_THREE,
-    "transpose+conv": (1, 2, 3, 4),
-    "lda": _POWERS_AND_THREE,
-    "pa_up": _POWERS_AND_THREE,
-}
+UPSAMPLER_TYPES: tuple[UpsamplerType, ...] = tuple(HEADS)
+UPSAMPLER_SCALES: dict[UpsamplerType, tuple[int, ...]] = {name: head.scales for name, head in HEADS.items()}
+_MOST_CHANNELS = 255  # `upsampler.MetaUpsample` has one byte for them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +19,9 @@ class FDATConfig:
 
     Args:
         num_in_ch: Channels of the input picture.
-        num_out_ch: Channels of the output picture.
+        num_out_ch: Channels of the output picture, at most 255.
         scale: Output size over input size, per axis.
-        embed_dim: Channels of the feature maps.
+        embed_dim: Channels of the feature maps, at most 255.
         num_groups: Residual groups.
         depth_per_group: Repetitions of `group_block_pattern` in a group.
         num_heads: Attention heads; divides `embed_dim`.
@@ -44,7 +32,7 @@ class FDATConfig:
         drop_path_rate: Stochastic depth of the last block; earlier ones grow linearly from 0.
         drop_rate: Dropout in the FFN.
         qkv_bias: Whether the q, k, v projection has a bias.
-        mid_dim: Channels inside the upsampler, where it has any of its own.
+        mid_dim: Channels inside the upsampler, where it has any of its own; at most 255.
         upsampler_type: The reconstruction head.
         unshuffle_mod: Fold 2x2 (scale 2) or 4x4 (scale 1) pixels into channels first and upsample by 4;
             without effect for scales above 2.
@@ -104,6 +92,9 @@ class FDATConfig:
                      "window_size", "aim_reduction_ratio", "mid_dim"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, passed {getattr(self, name)}")
+        for name in ("num_out_ch", "embed_dim", "mid_dim"):
+            if getattr(self, name) > _MOST_CHANNELS:
+                raise ValueError(f"{name} must be at most {_MOST_CHANNELS}, passed {getattr(self, name)}")
         if self.embed_dim % self.num_heads:
             raise ValueError(f"embed_dim must be a multiple of num_heads, passed {self.embed_dim} and {self.num_heads}")
         if self.aim_reduction_ratio > self.embed_dim:

@@ -196,7 +196,7 @@ class FDAT(nn.Module):
         first = nn.Conv2d(config.num_in_ch * config.unshuffle**2, dim, 3, padding=1)
         self.conv_first = nn.Sequential(nn.PixelUnshuffle(config.unshuffle), first) if config.unshuffle > 1 else first
         depth = len(config.block_types)
-        drop_paths = torch.linspace(0, config.drop_path_rate, config.num_groups * depth).tolist()
+        drop_paths = torch.linspace(0, config.drop_path_rate, config.num_groups * depth, device="cpu").tolist()
         self.groups = nn.Sequential(
             *(
                 SimplifiedResidualGroup(config, drop_paths[i * depth : (i + 1) * depth])

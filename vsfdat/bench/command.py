@@ -1,18 +1,18 @@
 """The sub-command `vsfdat bench`."""
 
 import json
-import sys
 from pathlib import Path
-from typing import Literal
 
+from vsfdat import console
 from vsfdat.models import DEFAULT_MODEL
+from vsfdat.options import PrecisionChoice
 
 
 def bench(
     *,
     model: str = DEFAULT_MODEL,
     size: str = "480x272",
-    precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto",
+    precision: PrecisionChoice = "auto",
     device: str = "auto",
     engines: str = "ours,reference,openvino,onnxruntime",
     frames: int = 5,
@@ -47,9 +47,9 @@ def bench(
     if frames < (0 if memory else 1):
         raise ValueError(f"--frames must be at least 1, or 0 with --memory, passed {frames}")
     settings = Settings(model, width, height, precision, device, tuple(engines.split(",")), frames, memory)
-    results = compare(settings, _tell)
+    results = compare(settings, console.say)
     facts = to_json(settings, results)
-    sys.stdout.write(to_table(settings, results, facts) + "\n")
+    console.show(to_table(settings, results, facts))
     if json_file is not None:
         json_file.write_text(json.dumps(facts, indent=1) + "\n")
 
@@ -64,8 +64,3 @@ def _size(size: str) -> tuple[int, int]:
     if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
         raise ValueError(f"--size must be WIDTHxHEIGHT in pixels, passed {size!r}")
     return int(width), int(height)
-
-
-def _tell(line: str) -> None:
-    sys.stderr.write(f"\r\033[K{line}" if sys.stderr.isatty() else f"{line}\n")
-    sys.stderr.flush()

@@ -4,7 +4,6 @@ Peers run only where they are installed; where they are not, the error says whic
 """
 
 import functools
-import logging
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from vsfdat.arch import FDAT
-from vsfdat.engine import Precision, build
+from vsfdat.console import missing
+from vsfdat.engine import Precision
 from vsfdat.engine.device import DTYPES
-from vsfdat.engine.graphs import Graphed
-from vsfdat.notices import Once
+from vsfdat.engine.slots import build_slot
 
 
 @dataclass(frozen=True)
@@ -61,9 +60,8 @@ class UnavailableError(Exception):
 
 
 def ours(task: Task) -> Run:
-    """The exact engine, as `vsfdat.upscale` runs it."""
-    engine = build(task.network, device=task.device, precision=task.precision)()
-    return Run(Graphed(engine, Once(logging.getLogger(__name__))))
+    """The exact engine, as a slot of `vsfdat.upscale` runs it."""
+    return Run(build_slot(task.network, task.device, task.precision)())
 
 
 def reference(task: Task) -> Run:
@@ -86,7 +84,7 @@ def openvino(task: Task) -> Run:
     import vapoursynth as vs
 
     if not hasattr(vs.core, "ov"):
-        raise UnavailableError("pip install vapoursynth-mlrt-ov")
+        raise UnavailableError(missing("vapoursynth-mlrt-ov", install="vapoursynth-mlrt-ov"))
     path, cores = _export(task), torch.get_num_threads()
     source = vs.core.std.BlankClip(format=vs.RGBS, width=task.width, height=task.height, length=1 << 20, keep=True)
     shown: list[Tensor] = []
@@ -112,7 +110,7 @@ def onnxruntime(task: Task) -> Run:
     try:
         import onnxruntime as ort
     except ImportError:
-        raise UnavailableError("pip install onnxruntime") from None
+        raise UnavailableError(missing("onnxruntime", install="onnxruntime")) from None
     options = ort.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = ort.InferenceSession(str(_export(task)), options, providers=["CPUExecutionProvider"])
@@ -159,7 +157,7 @@ def _export(task: Task) -> Path:
     try:
         import onnx  # noqa: F401
     except ImportError:
-        raise UnavailableError("pip install onnx") from None
+        raise UnavailableError(missing("onnx", install="onnx")) from None
     path = task.folder / f"fdat-{task.width}x{task.height}.onnx"
     if not path.exists():
         module = _spandrels(Task(task.network, task.width, task.height, "fp32", torch.device("cpu"), task.folder))

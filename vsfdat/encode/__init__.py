@@ -1,5 +1,7 @@
 """File to file: decode, upscale, encode, and copy whatever else the file holds."""
 
-from .job import Outcome, Settings, upscale_file
+from vsfdat.options import Settings
+
+from .job import Outcome, upscale_file
 
 __all__ = ["Outcome", "Settings", "upscale_file"]

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -9,10 +10,10 @@ from typing import Any
 
 import vapoursynth as vs
 
+from vsfdat.console import missing
 from vsfdat.errors import EncodeError
 
 from .container import reason
-from .extras import missing
 
 # Its word for a time that neither the container states nor FFmpeg works out.
 _UNKNOWN = -(2**63)
@@ -57,14 +58,16 @@ def read_properties(clip: vs.VideoNode) -> dict[str, Any]:
 
 def _open(path: Path, stream: int) -> dict[str, Any]:
     """Open with as many threads as there are cores, or with one, which goes on where many give up."""
+    # A path may hold bytes that are no text.
+    name = os.fsencode(path.resolve())
     options = {"track": stream, "cachemode": 0, "exporttimestamps": True, "apply_rotation": False}
     with _undeclared():
         try:
-            return dict(vs.core.bs.VideoSource(str(path.resolve()), **options))
+            return dict(vs.core.bs.VideoSource(name, **options))
         except vs.Error as error:
             if _NO_FRAME not in str(error):
                 raise
-            return dict(vs.core.bs.VideoSource(str(path.resolve()), threads=1, **options))
+            return dict(vs.core.bs.VideoSource(name, threads=1, **options))
 
 
 @contextlib.contextmanager

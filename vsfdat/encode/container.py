@@ -22,9 +22,14 @@ def open_container(path: Path) -> Any:
     if not path.is_file():
         raise EncodeError(f"input not found: {path}")
     try:
-        return av.open(str(path))
+        return av.open(ffmpeg_path(path))
     except (av.FFmpegError, OSError) as error:
         raise EncodeError(f"{path}: not a readable video file ({reason(error)})") from error
+
+
+def ffmpeg_path(path: Path) -> str:
+    """Name a file so that FFmpeg takes it for one: it would ask a relative name with a colon for its protocol."""
+    return str(path.absolute())
 
 
 def video_stream(container: Any, path: Path) -> Any:

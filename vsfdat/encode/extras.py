@@ -3,6 +3,7 @@
 import importlib
 from typing import Any
 
+from vsfdat.console import missing
 from vsfdat.errors import EncodeError
 
 
@@ -16,8 +17,3 @@ def require(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise EncodeError(missing(name)) from error
-
-
-def missing(name: str) -> str:
-    """Word what a user does about a package that is not installed."""
-    return f'{name} is not installed, it comes with: pip install "vsfdat[cli]"'

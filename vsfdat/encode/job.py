@@ -1,56 +1,42 @@
 """The command's whole work: open, upscale, write."""
 
 import contextlib
-import itertools
-import threading
 import time
-from collections import deque
-from collections.abc import Generator, Iterator
-from concurrent.futures import wait
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import vapoursynth as vs
 
 from vsfdat.errors import EncodeError
+from vsfdat.interrupt import stop_on_interrupt
 from vsfdat.models.catalog import find_model
+from vsfdat.options import Settings
 
-from .codecs import Codec, CodecName, find_codec
+from .codecs import Codec, find_codec
 from .container import cannot_be
 from .damage import DamageCount
-from .interrupt import stop_on_interrupt
-from .landing import landing
-from .mending import Watched
+from .encoders import Options
+from .formats import CONTAINERS
+from .landing import check_output, follow, landing, name_partial
 from .picture import Picture, describe, settle_matrix, to_encoder
-from .progress import show_progress
+from .pump import Pace, write_all
 from .source import Source, cut, open_source
+from .streams import plan_streams
 from .writer import Writer, check_fit
 
-# Of work under way, which an interrupt waits for.
-_SECONDS_AHEAD = 2
+# Of a second or more, and of the whole time, that the network may wait for the encoder before anyone is told.
+_WORTH_TELLING = 0.1
 
-
-@dataclass(frozen=True)
-class Settings:
-    """What a user may ask for; `upscale` holds the keyword arguments of `vsfdat.upscale`.
-
-    `start` and `end` are in seconds, `scale_to_height` in pixels; `crf` and `preset` are the encoder's own.
-    """
-
-    codec: CodecName = "h264"
-    crf: int | None = None
-    preset: str | None = None
-    scale_to_height: int | None = None
-    start: float | None = None
-    end: float | None = None
-    overwrite: bool = False
-    upscale: dict[str, Any] = field(default_factory=dict)
+_TRACEBACK = "Traceback (most recent call last):\n"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was written: `frames` of `total`, fewer where the user interrupted."""
+    """What was written: `frames` of `total`, fewer where the user interrupted.
+
+    `remark` says what held the work up, where something did that a user can change.
+    """
 
     output: Path
     frames: int
@@ -58,6 +44,7 @@ class Outcome:
     width: int
     height: int
     seconds: float
+    remark: str | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -68,7 +55,8 @@ class Outcome:
 def upscale_file(path: Path, output: Path, settings: Settings) -> Outcome:
     """Upscale a video file into another; sound, subtitles, times and colours are carried over.
 
-    Ctrl-C ends after the frames under way, which are few, and leaves a playable file of what is done.
+    Ctrl-C ends after the frames under way, which are few, and leaves a playable file of what is done; before the first
+    frame it is a KeyboardInterrupt as ever. SIGTERM and SIGHUP do the same.
 
     Args:
         path: Whatever BestSource decodes.
@@ -79,31 +67,39 @@ def upscale_file(path: Path, output: Path, settings: Settings) -> Outcome:
         EncodeError: The input cannot be read, the output cannot be written, or a setting does not fit them.
         VsfdatError: The model is unknown or unusable.
     """
-    codec = find_codec(settings.codec)
+    codec = find_codec(settings.codec, settings.encoder)
     _check_settings(settings)
     options = codec.build_options(settings.crf, settings.preset)
-    _check_output(path, output, codec, overwrite=settings.overwrite)
+    check_fit(codec, output)
+    check_output(path, output, overwrite=settings.overwrite)
+    options = codec.settle_options(options)
     began = time.monotonic()
     with _one_sentence():
         with cannot_be(path, "read"):
+            kept = {"audio": settings.audio, "subtitles": settings.subtitles}
+            plan = plan_streams(path, CONTAINERS[output.suffix.lower()], codec.encoder.name, **kept)
             source = cut(open_source(path), settings.start, settings.end)
         clip, picture = _upscale(source, codec, settings)
-        with DamageCount(source) as damage:
-            with (
-                cannot_be(output, "written"),
-                landing(output) as partial,
-                Writer(partial, clip, source, picture, codec, options) as writer,
-            ):
-                _write_all(source.mending.watch(clip), writer, _least_ahead(settings), output.name)
+        target = follow(output)
+        partial = name_partial(target)
+        with (
+            cannot_be(output, "written"),
+            stop_on_interrupt(partial) as stop,
+            landing(partial, target, overwrite=settings.overwrite),
+            DamageCount(source) as damage,
+            Writer(partial, clip, source, plan, picture, codec, plan.encoder_options(options)) as writer,
+        ):
+            pace = write_all(source.mending.watch(clip), writer, _least_ahead(settings), output.name, stop)
             damage.tell(writer.frames)
-    return Outcome(output, writer.frames, len(source.pts), clip.width, clip.height, time.monotonic() - began)
+    seconds, remark = time.monotonic() - began, _remark(pace, codec, options)
+    return Outcome(output, writer.frames, len(source.pts), clip.width, clip.height, seconds, remark)
 
 
 def _upscale(source: Source, codec: Codec, settings: Settings) -> tuple[vs.VideoNode, Picture]:
     from vsfdat import plugin  # with torch, which takes seconds; a mistake in the arguments is told before that
 
-    picture = source.mending.retry(lambda: describe(source.clip))
-    upscaled = plugin.upscale(settle_matrix(source.clip, picture), **settings.upscale)
+    picture = source.mending.retry(lambda: describe(source.clip, codec))
+    upscaled = plugin.upscale(settle_matrix(source.clip, picture), **vars(settings.upscale))
     return to_encoder(upscaled, source.clip.format, picture, codec, settings.scale_to_height), picture
 
 
@@ -111,42 +107,19 @@ def _least_ahead(settings: Settings) -> int:
     """Count the frames that must be under way for no device to wait: those worked on, and one that comes or goes."""
     from vsfdat import plugin  # loaded by now
 
-    asked = {name: settings.upscale[name] for name in ("device", "num_streams") if name in settings.upscale}
-    return 1 + plugin.count_slots(**asked)
+    return 1 + plugin.count_slots(settings.upscale.device, settings.upscale.num_streams)
 
 
-def _frames(clip: Watched, least: int, stop: threading.Event) -> Generator[vs.VideoFrame]:
-    """Yield a clip's frames in order until asked to stop, the last of them those that were under way by then.
-
-    Those under way are waited for even after an error: a core that ends under them crashes. Where frames are slow they
-    are the `least`, and where they are quick as many as two seconds bring, up to VapourSynth's threads: a user who
-    stops waits no longer, and all threads have work.
-    """
-    numbers = iter(range(clip.num_frames))
-    waiting = deque(clip.get_frame_async(n) for n in itertools.islice(numbers, least))
-    began, done = time.monotonic(), 0
-    try:
-        while waiting:
-            with waiting.popleft().result() as frame:
-                done += 1
-                quick = int(_SECONDS_AHEAD * done / max(time.monotonic() - began, 1e-9))
-                room = 0 if stop.is_set() else max(least, min(quick, vs.core.num_threads)) - len(waiting)
-                waiting.extend(clip.get_frame_async(n) for n in itertools.islice(numbers, max(room, 0)))
-                yield frame
-    finally:
-        wait(waiting)
-
-
-def _write_all(clip: Watched, writer: Writer, least: int, title: str) -> None:
-    with (
-        stop_on_interrupt() as stop,
-        show_progress(clip.num_frames, title) as advance,
-        contextlib.closing(_frames(clip, least, stop)) as frames,
-    ):
-        for frame in frames:
-            writer.write(frame)
-            advance()
-    writer.finish(is_whole=writer.frames == clip.num_frames)
+def _remark(pace: Pace, codec: Codec, options: Options) -> str | None:
+    """Say that the encoder was what took the time, and what would be faster."""
+    if pace.waited_seconds < max(1, _WORTH_TELLING * pace.seconds):
+        return None
+    preset, ways = options.get("preset"), codec.faster_ways(options)
+    return (
+        f"the network waited for the encoder {pace.waited_seconds / pace.seconds:.0%} of the time: "
+        f"{codec.encoder.name}{f' at preset {preset}' if preset else ''} encodes {pace.encoder:.1f} frames a second, "
+        f"the network makes {pace.clip:.1f}{f'; faster: {ways}' if ways else ''}"
+    )
 
 
 @contextlib.contextmanager
@@ -155,22 +128,21 @@ def _one_sentence() -> Iterator[None]:
     try:
         yield
     except vs.Error as error:
-        raise EncodeError(str(error).removeprefix("vsfdat.upscale: ")) from error
+        raise EncodeError(_last_words(str(error)).removeprefix("vsfdat.upscale: ")) from error
+
+
+def _last_words(text: str) -> str:
+    """Find the message in what VapourSynth says of an error in a filter written in Python, which is its traceback."""
+    _, _, trace = text.rpartition(_TRACEBACK)
+    if trace == text:
+        return text
+    # The frames of the stack are indented; the type and the message follow them, and the message may have more lines.
+    last = next((line for line in trace.splitlines() if line.strip() and not line.startswith(" ")), text)
+    return last.partition(": ")[2] or last
 
 
 def _check_settings(settings: Settings) -> None:
-    height, model = settings.scale_to_height, settings.upscale.get("model")
+    height = settings.scale_to_height
     if height is not None and height < 2:
         raise EncodeError(f"scale_to_height must be at least 2, passed {height}")
-    if isinstance(model, str | Path):
-        find_model(model)
-
-
-def _check_output(path: Path, output: Path, codec: Codec, *, overwrite: bool) -> None:
-    check_fit(codec, output)
-    if output.exists() and path.exists() and output.samefile(path):
-        raise EncodeError(f"output is the input: {output}")
-    if output.exists() and not overwrite:
-        raise EncodeError(f"output exists: {output} (pass --overwrite to replace it)")
-    if not output.absolute().parent.is_dir():
-        raise EncodeError(f"output folder not found: {output.absolute().parent}")
+    find_model(settings.upscale.model)

@@ -6,9 +6,11 @@ from fractions import Fraction
 
 import vapoursynth as vs
 
-from vsfdat.color import NO_MATRIX, guess_matrix
+from vsfdat import color
+from vsfdat.errors import EncodeError
 
 from .codecs import Codec
+from .mastering import Mastering, read_mastering, tell_what_is_dynamic
 
 _log = logging.getLogger(__name__)
 
@@ -25,36 +27,63 @@ class Picture:
     is_full_range: bool
     chroma_location: int
     sample_aspect: Fraction
+    mastering: Mastering | None = None
 
 
-def describe(clip: vs.VideoNode) -> Picture:
-    """Read the first frame's properties, and settle what they leave open.
+def describe(clip: vs.VideoNode, codec: Codec) -> Picture:
+    """Read the first frame's properties, and settle what they leave open or the codec cannot say.
 
     The matrix is always settled: a player guesses a missing one by the size, and the size is about to change.
+
+    Args:
+        clip: The file's frames.
+        codec: Of the output.
+
+    Raises:
+        EncodeError: The matrix is one that cannot be undone.
     """
     with clip.get_frame(0) as frame:
         props = dict(frame.props)
-    matrix = int(props.get("_Matrix", _UNSPECIFIED))
-    if clip.format.color_family != vs.YUV:
-        matrix = int(vs.MATRIX_BT709)
-    elif matrix in NO_MATRIX:
-        matrix = int(guess_matrix(clip.width, clip.height))
-        _log.warning(
-            "The file does not say which YUV matrix it has; taken as %s for %dx%d, and the output says so.",
-            "BT.709" if matrix == vs.MATRIX_BT709 else "BT.601", clip.width, clip.height,
-        )  # fmt: skip
+    tell_what_is_dynamic(props)
+    colours = color.describe(props, clip.format, clip.width, clip.height)
+    _tell_of_the_matrix(colours)
+    is_yuv, location = clip.format.color_family == vs.YUV, colours.chroma_location
     return Picture(
-        matrix=matrix,
-        primaries=int(props.get("_Primaries", _UNSPECIFIED)),
-        transfer=int(props.get("_Transfer", _UNSPECIFIED)),
-        is_full_range=clip.format.color_family != vs.RGB and props.get("_Range", vs.RANGE_LIMITED) == vs.RANGE_FULL,
-        chroma_location=int(props.get("_ChromaLocation", vs.CHROMA_LEFT)),
+        matrix=colours.matrix if is_yuv else int(vs.MATRIX_BT709),
+        primaries=_find_primaries(colours.primaries, codec),
+        transfer=colours.transfer,
+        is_full_range=colours.is_full_range and clip.format.color_family != vs.RGB,
+        # Chroma is made anew, so that any place is as good as it is known.
+        chroma_location=location if location in codec.chroma_locations else int(vs.CHROMA_LEFT),
         sample_aspect=Fraction(int(props.get("_SARNum", 1)) or 1, int(props.get("_SARDen", 1)) or 1),
+        mastering=read_mastering(props),
     )
 
 
+def _tell_of_the_matrix(colours: color.Colours) -> None:
+    if colours.guess:
+        _log.warning("The file %s, and the output says so.", colours.guess)
+    if colours.obstacle:
+        raise EncodeError(
+            f"{colours.obstacle}; if the file holds something else, write that into it, as with ffmpeg -i IN -c copy "
+            "-bsf:v hevc_metadata=matrix_coefficients=9 OUT (or h264_metadata, av1_metadata; colour_primaries, "
+            "transfer_characteristics), else convert it to another matrix first"
+        )
+
+
+def _find_primaries(primaries: int, codec: Codec) -> int:
+    if primaries in codec.primaries:
+        return primaries
+    _log.warning(
+        "%s cannot say that primaries are %d (EBU Tech 3213-E), and the output leaves them open; "
+        "--codec av1 and ffv1 keep them.", codec.name, primaries,
+    )  # fmt: skip
+    return _UNSPECIFIED
+
+
 def settle_matrix(clip: vs.VideoNode, picture: Picture) -> vs.VideoNode:
-    """Have a YUV clip's frames name the matrix that was settled on."""
+    """Have a YUV clip's frames name the matrix that was settled on, and no frames carry what is left out."""
+    clip = clip.std.RemoveFrameProps("_Alpha")
     return clip.std.SetFrameProps(_Matrix=picture.matrix) if clip.format.color_family == vs.YUV else clip
 
 
@@ -69,12 +98,16 @@ def to_encoder(
         picture: How the result is to be read.
         codec: Says how many bits and how much chroma it takes.
         height: In pixels, where not what the network gives; the width follows.
+
+    Raises:
+        EncodeError: The pictures are too small for the codec.
     """
     form = codec.choose_format(source)
     if height is not None and height != clip.height:
         width = max(2, round(clip.width * height / clip.height / 2) * 2)
         clip = clip.resize.Lanczos(width, height)
-    clip = _crop_to_whole_chroma(clip, form)
+    clip = _crop_to_whole_chroma(_double_single(clip), form)
+    _check_size(clip, codec)
     return clip.resize.Bicubic(
         format=form.id,
         matrix=picture.matrix,
@@ -84,9 +117,27 @@ def to_encoder(
     )
 
 
+def _double_single(clip: vs.VideoNode) -> vs.VideoNode:
+    """Show the only column or row twice: no encoder takes one alone."""
+    doubled = vs.core.std.StackHorizontal([clip, clip]) if clip.width == 1 else clip
+    doubled = vs.core.std.StackVertical([doubled, doubled]) if clip.height == 1 else doubled
+    if doubled is not clip:
+        _log.warning("No encoder takes pictures of %dx%d; the only column or row is doubled.", clip.width, clip.height)
+    return doubled
+
+
 def _crop_to_whole_chroma(clip: vs.VideoNode, form: vs.VideoFormat) -> vs.VideoNode:
     right, bottom = clip.width % (1 << form.subsampling_w), clip.height % (1 << form.subsampling_h)
     if not right and not bottom:
         return clip
     _log.warning("4:2:0 needs even sizes: of %dx%d the last column or row is cut off.", clip.width, clip.height)
     return clip.std.Crop(right=right, bottom=bottom)
+
+
+def _check_size(clip: vs.VideoNode, codec: Codec) -> None:
+    least = codec.least_side
+    if min(clip.width, clip.height) < least:
+        raise EncodeError(
+            f"{codec.name} needs pictures of at least {least}x{least}, and these become {clip.width}x{clip.height}; "
+            "use --codec h264 or ffv1"
+        )

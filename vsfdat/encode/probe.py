@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from .container import open_container, video_stream
+from .streams.sample import codec_name
 
 
 def describe_video(path: Path) -> list[tuple[str, str]]:
@@ -43,7 +44,7 @@ def _aspect(video: Any) -> str:
 
 def _describe_stream(stream: Any) -> str:
     codec = stream.codec_context
-    parts = [stream.type, codec.codec.canonical_name if codec else "unknown codec"]
+    parts = [stream.type, codec_name(stream)]
     if stream.type == "video" and codec:
         parts.append(codec.pix_fmt or "")
     if stream.type == "audio" and codec:

@@ -1,19 +1,19 @@
 """The fast twin of `arch`: a module becomes a callable on frames."""
 
 from collections.abc import Callable
-from typing import Literal, Protocol, get_args
+from typing import Protocol, get_args
 
 import torch
 from torch import Tensor
 
 from vsfdat.arch import FDAT
+from vsfdat.options import Kind, Precision
 
 from . import reference, runner
-from .device import DTYPES, Precision, choose_precision, find_devices
+from .device import DTYPES, choose_precision, find_devices
 
 __all__ = ["KINDS", "Engine", "EngineFactory", "Kind", "Precision", "build", "choose_precision", "find_devices"]
 
-Kind = Literal["exact", "reference"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 

@@ -19,7 +19,7 @@ class Agreement:
     """Choose how frames of a size are cut, for all slots alike; where one runs out of memory, all step down.
 
     Args:
-        config: The network's.
+        config: The network's sizes.
         device: Where the slots work.
         itemsize: Bytes of a feature.
         given: The plan to begin with; None to choose by a frame's size and by each slot's part of the free memory.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vsfdat.arch.fdat import FastChannelAttention, FastSpatialWindowAttention, SimplifiedDATBlock
 from vsfdat.ops import Ops, PackingOps
-from vsfdat.ops.weights import ChannelWeights, FfnWeights, Norm, Rows, SpatialWeights
+from vsfdat.ops.interface import ChannelWeights, FfnWeights, Norm, Rows, SpatialWeights
 
 from . import fold
 
@@ -93,8 +93,8 @@ def fold_block(block: SimplifiedDATBlock, ops: PackingOps, device: torch.device,
 
     Args:
         block: In fp32 on the CPU; it is not changed.
-        ops: Who will run it.
-        device: Where.
+        ops: The backend's that will run it.
+        device: Where the maps will be.
         dtype: What maps are made of. What is folded anew for each frame stays in float64, where the device has it.
     """
     exact_dtype = torch.float32 if device.type == "mps" else torch.float64

@@ -1,10 +1,11 @@
 """Which devices, and which precision on them: settled before anything is built."""
 
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 
-Precision = Literal["fp32", "fp16", "bf16"]
+from vsfdat.options import Precision
+
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 

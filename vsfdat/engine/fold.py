@@ -30,7 +30,7 @@ def channel_gate(mean: Tensor, squeeze: Tensor, excite: Tensor) -> Tensor:
     """g = σ(W₂·GELU(W₁·m)), m the mean of the convolution branch over the frame's pixels.
 
     Args:
-        mean: [C].
+        mean: m, [C].
         squeeze: W₁, [C/r, C].
         excite: W₂, [C, C/r].
 
@@ -48,9 +48,9 @@ def gate_into_projection(gate: Tensor, weight: Tensor, bias: Tensor) -> tuple[Te
     """g ⊙ (W·a + b)  =  (diag(g)·W)·a + g ⊙ b.
 
     Args:
-        gate: [C].
-        weight: [C, C].
-        bias: [C].
+        gate: g, [C], what this frame's `channel_gate` gave.
+        weight: W, the projection's, [C, C].
+        bias: b, the projection's, [C].
 
     Returns:
         The projection [C, C] and its bias [C] for this frame.
@@ -76,14 +76,14 @@ def channel_attention_into_matrix(
 
     Args:
         gram: G = nᵀn, [C, C], n the frame's normalised features.
-        sums: Σn, [C].
+        sums: Σn over the frame's pixels, [C].
         pixels: How many were summed.
-        qkv: [3·C, C].
-        qkv_bias: [3·C], or None.
+        qkv: W_q, W_k and W_v below each other, [3·C, C].
+        qkv_bias: b_q, b_k and b_v, [3·C], or None.
         temperature: One a head, [h].
         projection: P, [C, C].
-        projection_bias: b_P, [C].
-        product: Multiplies matrices.
+        projection_bias: b_P, the projection's own, [C].
+        product: Multiplies matrices [..., M, K] · [..., K, N].
 
     Returns:
         The matrix [C, C] and the bias [C] for this frame.
@@ -117,7 +117,7 @@ def doubling_into_convolution(weight: Tensor, bias: Tensor) -> tuple[Tensor, Ten
 
     Args:
         weight: [C_in, C_out, 4, 4], padding 1.
-        bias: [C_out].
+        bias: One number for each channel made, [C_out].
 
     Returns:
         Weight [4·C_out, C_in, 3, 3] and bias [4·C_out], in `pixel_shuffle`'s order.

@@ -87,7 +87,7 @@ class Recorded:
     """One frame's work as a graph, with the memory that it reads and writes.
 
     Args:
-        graph: Recorded.
+        graph: The recorded launches.
         frame: Read by the graph.
         picture: Written by it.
     """

@@ -9,14 +9,15 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor, nn
 
-from vsfdat.arch.upsampler import PA, UniUpsampleV3
+from vsfdat.arch.head_layers import PA
+from vsfdat.arch.upsampler import UniUpsampleV3
 from vsfdat.ops import Backend, Ops, PackingOps
-from vsfdat.ops.weights import Rows
+from vsfdat.ops.interface import Rows
 
 from .blocks import convolve
 from .fold import doubling_into_convolution
 from .plan import NARROW
-from .strips import cut
+from .strips import cut_strips
 
 # With fewer channels at either end, an op is mostly padding.
 _FEW = 16
@@ -27,7 +28,7 @@ class Convolution:
     """A 3×3 convolution, as an op.
 
     Args:
-        weights: Packed.
+        weights: As the backend packed them.
         channels: Of the result.
     """
 
@@ -73,7 +74,7 @@ class Head:
             self._first = _convolution(first, backend.ops)
             if _is_doubling(first):
                 layers.insert(0, nn.PixelShuffle(2))
-        self._reach = reach(layers)
+        self._reach = reach(layers) if upsampler.in_strips else None
         self._steps = _steps(layers, backend)
 
     @property
@@ -85,7 +86,7 @@ class Head:
         """Fill a picture.
 
         Args:
-            ops: Who computes.
+            ops: The backend's, or those that fetch its maps from host memory.
             features: [h, w, C].
             picture: [C_out, H, W] fp32, written whole; what the features have beyond it is left out.
             strips: Feature rows for one op on the whole map.
@@ -94,7 +95,7 @@ class Head:
         if self._first is not None:
             features = self._first(ops, features, strips)
         height = features.shape[0]
-        for strip in cut(height, height if self.whole else rows, self._reach or 0):
+        for strip in cut_strips(height, height if self.whole else rows, self._reach or 0):
             source = made = features[strip.top : strip.bottom].to(self._device)
             for step in self._steps:
                 made = step(ops, made)
@@ -142,13 +143,17 @@ def _steps(layers: Iterable[nn.Module], backend: Backend) -> list[Convolution | 
     return steps
 
 
-def reach(layers: list[nn.Module]) -> int | None:
-    """How many feature rows on each side decide about a row of the picture; None where any row can."""
+def reach(layers: Iterable[nn.Module]) -> int:
+    """How many feature rows on each side decide about a row of the picture.
+
+    Raises:
+        ValueError: A layer's reach is not known here.
+    """
     rows, resolution = 0.0, 1
     for layer in layers:
-        if isinstance(layer, nn.Conv2d):
+        if _is_plain_convolution(layer):
             rows += (layer.kernel_size[0] // 2) / resolution
-        elif isinstance(layer, nn.ConvTranspose2d):
+        elif isinstance(layer, nn.ConvTranspose2d) and layer.dilation == (1, 1):
             overlap = layer.kernel_size[0] > layer.stride[0]
             rows += overlap / resolution
             resolution *= layer.stride[0]
@@ -157,5 +162,9 @@ def reach(layers: list[nn.Module]) -> int | None:
         elif isinstance(layer, nn.Upsample):
             resolution *= int(layer.scale_factor)  # type: ignore[arg-type]
         elif not isinstance(layer, PA | nn.GELU | nn.LeakyReLU):
-            return None  # dysample and lda look where the features tell them to
+            raise ValueError(f"how far {layer} looks is not known, and its head cannot run in strips")
     return math.ceil(rows)
+
+
+def _is_plain_convolution(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
+    return isinstance(layer, nn.Conv2d) and layer.dilation == (1, 1) and layer.stride == (1, 1)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from vsfdat.arch import FDATConfig
+from vsfdat.arch.heads import Head, HeadSize, find_head
 
 # The head's strips are at least this tall: each computes a few of its neighbours' rows again.
 HEAD_ROWS = 32
@@ -31,7 +32,7 @@ class Demand:
     """What a frame takes, before any of it is allocated.
 
     Args:
-        config: The network's.
+        config: The network's sizes.
         height: Of the frame, in pixels.
         width: Of the frame, in pixels.
         itemsize: Bytes of a feature.
@@ -74,28 +75,23 @@ class Demand:
         config = self.config
         picture = 4 * config.num_out_ch * self.height * self.width * config.scale**2
         first = 0 if plan.host_maps else self._pixels(self.feature_rows) * self._first_of_head
-        strip = self._pixels(max(plan.rows, HEAD_ROWS) + 4) * self._head_features
-        return picture + (first + strip) * self.itemsize
+        rows = max(plan.rows, HEAD_ROWS) + 4 if self._head.in_strips else self.feature_rows
+        return picture + (first + self._pixels(rows) * self._head.widest(self._head_size)) * self.itemsize
 
     @property
     def _first_of_head(self) -> int:
         """Channels of the head's first result, where it is made for the whole map."""
-        config = self.config
-        picture = config.num_out_ch * config.head_scale**2
-        at_once = config.upsampler_type == "pixelshuffledirect" or (
-            config.upsampler_type == "transpose+conv" and config.head_scale == 2
-        )
-        return picture if at_once and picture <= NARROW else 0
+        first = self._head.first(self._head_size)
+        return first if first <= NARROW else 0
 
     @property
-    def _head_features(self) -> int:
-        """What the head's widest layers hold at once for a pixel of the feature map."""
+    def _head(self) -> Head:
+        return find_head(self.config.upsampler_type, self.config.head_scale)
+
+    @property
+    def _head_size(self) -> HeadSize:
         config = self.config
-        if config.upsampler_type == "pixelshuffledirect" or self._first_of_head:
-            return 2 * config.num_out_ch * config.head_scale**2  # the convolution's result, and in another order
-        if config.upsampler_type != "transpose+conv":
-            return 2 * config.mid_dim * config.head_scale**2  # at most its last but one resolution, in and out
-        return 12 * config.embed_dim if config.head_scale == 4 else 0  # a doubled map, made, in another order, GELU'd
+        return HeadSize(config.head_scale, config.embed_dim, config.num_out_ch, config.mid_dim)
 
     def _pixels(self, rows: int) -> int:
         return min(rows, self.feature_rows) * self.feature_columns

@@ -12,16 +12,16 @@ from torch import Tensor
 from vsfdat.arch import FDAT, FDATConfig
 from vsfdat.arch.fdat import SimplifiedDATBlock, pad_to_multiple
 from vsfdat.notices import Once
-from vsfdat.ops import Backend, Ops, Shape, choose
-from vsfdat.ops.weights import Rows
+from vsfdat.ops import Backend, NetworkShape, Ops, choose
+from vsfdat.ops.interface import Rows
 
 from . import plan as planning
 from .agreement import Agreement
 from .blocks import Block, convolve, fold_block
 from .device import is_full
 from .head import Head
-from .host_maps import OnHost
-from .strips import cut
+from .host_maps import on_host
+from .strips import cut_strips
 
 _log = logging.getLogger(__name__)
 
@@ -40,9 +40,9 @@ class Network:
     head: Head
 
 
-def shape_of(config: FDATConfig) -> Shape:
+def shape_of(config: FDATConfig) -> NetworkShape:
     """Tell the ops what a network's layers have in common."""
-    return Shape(config.embed_dim, config.num_heads, config.ffn_dim, config.window_size)
+    return NetworkShape(config.embed_dim, config.num_heads, config.ffn_dim, config.window_size)
 
 
 def fold_network(module: FDAT, device: torch.device, dtype: torch.dtype, backend: Backend) -> Network:
@@ -167,9 +167,9 @@ class ExactEngine:
         height = pixels.shape[0]
         ops: Ops = network.backend.ops
         if plan.host_maps:
-            ops = OnHost(ops, network.device, network.config.window_size)
+            ops = on_host(ops, network.device, network.config.window_size)
         whole = network.backend.cuts_itself and not plan.host_maps
-        strips = [strip.core for strip in cut(height, height if whole else plan.rows)]
+        strips = [strip.core for strip in cut_strips(height, height if whole else plan.rows)]
 
         features = self._features(ops, pixels, strips, self._workspace(height, pixels.shape[1], plan))
         scale = network.config.scale
@@ -234,7 +234,7 @@ def build(
         module: The network, in fp32 on the CPU; it is not changed.
         device: Where it will run.
         dtype: What it computes in.
-        backend: Who computes; None for the fastest here.
+        backend: Whose ops compute; None for the fastest here.
         plan: How to cut; None to choose from the first frame.
     """
     network = fold_network(module, device, dtype, backend or choose(device, dtype, shape_of(module.config)))

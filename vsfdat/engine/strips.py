@@ -43,7 +43,7 @@ def around(rows: tuple[int, int], height: int, halo: int, align: int = 1) -> Str
     return Strip(start, stop, max(start - halo, 0) // align * align, min(stop + halo, height))
 
 
-def cut(height: int, rows: int, halo: int = 0) -> list[Strip]:
+def cut_strips(height: int, rows: int, halo: int = 0) -> list[Strip]:
     """Cut a map into strips from the top.
 
     Args:

@@ -24,7 +24,7 @@ Size = tuple[int, int]  # width, height
 
 
 @dataclass(frozen=True)
-class Cut:
+class Axis:
     """One axis of a frame in equal, overlapping tiles.
 
     Args:
@@ -38,7 +38,7 @@ class Cut:
     starts: tuple[int, ...]
 
 
-def cut(length: int, tile: int, overlap: int, multiple: int) -> Cut:
+def lay_tiles(length: int, tile: int, overlap: int, multiple: int) -> Axis:
     """Lay tiles over one axis, evenly and as few as will do.
 
     Args:
@@ -49,15 +49,15 @@ def cut(length: int, tile: int, overlap: int, multiple: int) -> Cut:
     """
     units, tile_units = -(-length // multiple), -(-tile // multiple)
     if tile_units >= units:
-        return Cut(length, length, (0,))  # whole, so not even padded to the grid
+        return Axis(length, length, (0,))  # whole, so not even padded to the grid
     overlap_units = min(-(-overlap // multiple), tile_units // 2)
     slack = units - tile_units
     steps = -(-slack // (tile_units - overlap_units))
     starts = tuple(slack * step // steps * multiple for step in range(steps + 1))
-    return Cut(units * multiple, tile_units * multiple, starts)
+    return Axis(units * multiple, tile_units * multiple, starts)
 
 
-def ramps(axis: Cut, scale: int) -> list[Tensor]:
+def ramps(axis: Axis, scale: int) -> list[Tensor]:
     """Weigh the pixels of each tile of an axis: up over what it shares with the one before, down with the next.
 
     Returns:
@@ -88,7 +88,7 @@ class Tiled(Wrapper):
         multiple: The network's `window_size` times its `unshuffle`.
     """
 
-    def __init__(self, engine: Engine, tile: Size, overlap: int = 16, multiple: int = 8) -> None:
+    def __init__(self, engine: Engine, tile: Size, overlap: int, multiple: int = 8) -> None:
         super().__init__(engine)
         self._tile = tile
         self._overlap = overlap
@@ -97,14 +97,14 @@ class Tiled(Wrapper):
     def __call__(self, frame: Tensor) -> Tensor:
         """[C_in, H, W] -> [C_out, H·scale, W·scale]."""
         height, width = frame.shape[1:]
-        across = cut(width, self._tile[0], self._overlap, self._multiple)
-        down = cut(height, self._tile[1], self._overlap, self._multiple)
+        across = lay_tiles(width, self._tile[0], self._overlap, self._multiple)
+        down = lay_tiles(height, self._tile[1], self._overlap, self._multiple)
         if len(across.starts) == len(down.starts) == 1:
             return self._engine(frame)
         padded = pad(frame[None], (0, across.length - width, 0, down.length - height), mode="replicate")[0]
         return self._feather(padded, down, across)[:, : height * self.scale, : width * self.scale]
 
-    def _feather(self, frame: Tensor, down: Cut, across: Cut) -> Tensor:
+    def _feather(self, frame: Tensor, down: Axis, across: Axis) -> Tensor:
         scale, picture = self.scale, None
         for (y, x), weight in zip(product(down.starts, across.starts), self._weights(down, across), strict=True):
             tile = self._engine(frame[:, y : y + down.tile, x : x + across.tile].contiguous())
@@ -112,10 +112,10 @@ class Tiled(Wrapper):
                 picture = tile.new_zeros(tile.shape[0], down.length * scale, across.length * scale)
             rows, columns = slice(y * scale, (y + down.tile) * scale), slice(x * scale, (x + across.tile) * scale)
             picture[:, rows, columns] += tile * weight
-        assert picture is not None  # a cut has at least one tile
+        assert picture is not None  # an axis has at least one tile
         return picture
 
-    def _weights(self, down: Cut, across: Cut) -> Iterator[Tensor]:
+    def _weights(self, down: Axis, across: Axis) -> Iterator[Tensor]:
         columns = torch.stack(ramps(across, self.scale)).to(self.device)
         rows = torch.stack(ramps(down, self.scale)).to(self.device)
         return (row[:, None] * column for row, column in product(rows, columns))

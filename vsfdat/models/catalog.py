@@ -1,5 +1,6 @@
 """The models that the package embeds."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,10 +53,20 @@ def find_model(model: str | Path) -> Path:
     for info in _MODELS:
         if model == info.name:
             return info.path
-    path = Path(model).expanduser()
-    if path.is_file():
-        return path
-    names = ", ".join(info.name for info in _MODELS)
+    path = _expanded(model) if isinstance(model, str | os.PathLike) else Path()
+    try:
+        if path.is_file():
+            return path
+    except OSError as error:  # a name too long, a folder that may not be searched
+        raise UnknownModelError(f"model file cannot be read: {path} ({error.strerror})") from error
     if path.suffix.lower() in _SUFFIXES:
-        raise UnknownModelError(f"model file not found: {path}")
+        raise UnknownModelError(f"model file {'is a folder' if path.is_dir() else 'not found'}: {path}")
+    names = ", ".join(info.name for info in _MODELS)
     raise UnknownModelError(f"model must be one of {names}, or the path of a checkpoint file, passed {str(model)!r}")
+
+
+def _expanded(model: str | Path) -> Path:
+    try:
+        return Path(model).expanduser()
+    except RuntimeError:  # a user of no home, or a file whose name begins with ~
+        return Path(model)

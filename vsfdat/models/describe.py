@@ -1,5 +1,6 @@
 """What `vsfdat info` says of a model."""
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from safetensors import safe_open
 
 from vsfdat.arch import FDAT, PRESETS, FDATConfig
+from vsfdat.errors import printable
 
 from .catalog import find_model, list_models
 from .checkpoint import read_state_dict
@@ -20,6 +22,7 @@ _BODY = (
     "embed_dim", "num_groups", "depth_per_group", "num_heads", "window_size", "ffn_expansion_ratio",
     "group_block_pattern", "qkv_bias",
 )  # fmt: skip
+_LONGEST = 1000  # characters of a fact: a file's metadata may be megabytes
 _NOT_SHOWN = ("scale", "drop_path_rate", "drop_rate")  # one is shown above, the others leave no trace in a file
 
 
@@ -33,7 +36,7 @@ def describe_model(model: str | Path) -> list[tuple[str, str]]:
     path = find_model(str(model))
     network = load_into_network(read_state_dict(path), source=path.name)
     config = network.config
-    return [
+    facts = [
         ("file", f"{path} ({path.stat().st_size / 1e6:.2f} MB)"),
         ("architecture", f"FDAT, {name_preset(config) or 'no known preset'}"),
         ("scale", f"{config.scale}x"),
@@ -42,6 +45,7 @@ def describe_model(model: str | Path) -> list[tuple[str, str]]:
         *_origin(_metadata(path)),
         *((name, _plain(value)) for name, value in vars(config).items() if name not in _NOT_SHOWN),
     ]
+    return [(label, _short(printable(value))) for label, value in facts]
 
 
 def name_preset(config: FDATConfig) -> str | None:
@@ -81,13 +85,24 @@ def _metadata(path: Path) -> dict[str, str]:
 def _origin(metadata: Mapping[str, str]) -> list[tuple[str, str]]:
     """What a file that `vsfdat train` wrote says of its training, and whom its author thanks."""
     facts = []
-    if {"steps", "worked_s", "started_from", "machine"} <= metadata.keys():
-        minutes = float(metadata["worked_s"]) / 60
+    minutes = _number(metadata.get("worked_s", "")) / 60
+    if math.isfinite(minutes) and {"steps", "started_from", "machine"} <= metadata.keys():
         made = f"{metadata['steps']} steps in {minutes:.0f} minutes from {metadata['started_from']}"
         facts.append(("trained", f"{made}, {metadata['machine']}"))
     if "credits" in metadata:
         facts.append(("credits", metadata["credits"]))
     return facts
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _plain(value: object) -> str:

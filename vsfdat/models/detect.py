@@ -4,18 +4,26 @@ import logging
 import math
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from vsfdat.arch import FDAT, FDATConfig
 from vsfdat.arch.config import BlockType
+from vsfdat.arch.heads import HeadFacts
 from vsfdat.errors import CheckpointError
 
 from .checkpoint import StateDict
-from .detect_head import Head, detect_head
+from .detect_head import detect_head
+from .tensors import check_tensors, count_blocks, shape_of
 
 _log = logging.getLogger(__name__)
 
 _BLOCK = "groups.0.blocks.0"
 _REQUIRED = (f"{_BLOCK}.n1.weight", f"{_BLOCK}.inter.cg.1.weight", f"{_BLOCK}.ffn.fc1.weight", "conv_after.weight")
+_NO_FDAT = "its tensors describe no FDAT network"
 _META = "upsampler.MetaUpsample"
+# Of what does not fit, this much is told.
+_MOST_NAMES, _LONGEST_NAME = 8, 100
 
 
 def load_into_network(state_dict: StateDict, source: str) -> FDAT:
@@ -31,13 +39,28 @@ def load_into_network(state_dict: StateDict, source: str) -> FDAT:
     Raises:
         CheckpointError: Another network, or tensors that do not fit FDAT.
     """
-    network = FDAT(detect_config(state_dict, source))
+    network = _build_without_memory(detect_config(state_dict, source), source)
     expected = network.state_dict()
     # Absent in some older files; the network that was built from the tensors knows it anyway.
     state_dict = {_META: expected[_META]} | state_dict
     _check_fit(expected, state_dict, source)
-    network.load_state_dict(state_dict)
+    network.load_state_dict({key: _own(tensor, expected[key]) for key, tensor in state_dict.items()}, assign=True)
     return network.eval().requires_grad_(False)
+
+
+def _build_without_memory(config: FDATConfig, source: str) -> FDAT:
+    """Build on torch's meta device: memory is for networks whose tensors are all known to be there."""
+    try:
+        with torch.device("meta"):
+            return FDAT(config)
+    except (ValueError, ZeroDivisionError) as error:
+        head = f"the head {config.upsampler_type} cannot be made of {config.mid_dim} channels"
+        raise CheckpointError(f"{source}: {_NO_FDAT}: {head}") from error
+
+
+def _own(tensor: Tensor, like: Tensor) -> Tensor:
+    """Copy a tensor: files share memory among theirs, cut them out of larger ones, or turn them."""
+    return tensor.detach().to("cpu", like.dtype, copy=True, memory_format=torch.contiguous_format)
 
 
 def detect_config(state_dict: StateDict, source: str = "state dict") -> FDATConfig:
@@ -52,19 +75,20 @@ def detect_config(state_dict: StateDict, source: str = "state dict") -> FDATConf
     """
     _check_is_fdat(state_dict, source)
     try:
+        check_tensors(state_dict, whole=_META)
         head, picture = _read_picture(state_dict)
         config = FDATConfig(**picture, **_read_body(state_dict))
     except ValueError as error:
-        raise CheckpointError(f"{source}: its tensors describe no FDAT network: {error}") from error
+        raise CheckpointError(f"{source}: {_NO_FDAT}: {error}") from error
     if head.scale_is_a_guess and not config.unshuffle_mod:
         _log.warning("%s: no tensor tells its scale, %d is assumed", source, head.scale)
     return config
 
 
-def _read_picture(state_dict: StateDict) -> tuple[Head, dict[str, Any]]:
+def _read_picture(state_dict: StateDict) -> tuple[HeadFacts, dict[str, Any]]:
     """Read what the network does to pictures: their channels, the scale, the head."""
     unshuffled = "conv_first.1.weight" in state_dict
-    folded_ch = state_dict["conv_first.1.weight" if unshuffled else "conv_first.weight"].shape[1]
+    folded_ch = shape_of(state_dict, "conv_first.1.weight" if unshuffled else "conv_first.weight", 4)[1]
     head = detect_head(state_dict, num_in_ch=None if unshuffled else folded_ch)
     num_in_ch, unshuffle = _split_unshuffle(folded_ch, head.num_out_ch) if unshuffled else (folded_ch, 1)
     return head, {
@@ -79,20 +103,21 @@ def _read_picture(state_dict: StateDict) -> tuple[Head, dict[str, Any]]:
 
 def _read_body(state_dict: StateDict) -> dict[str, Any]:
     """Read what lies between the first convolution and the head."""
-    embed_dim = state_dict["conv_after.weight"].shape[0]
-    kinds = _block_types(state_dict)
+    embed_dim = shape_of(state_dict, "conv_after.weight", 4)[0]
+    num_groups, num_blocks = count_blocks(state_dict)
+    kinds = _block_types(state_dict, num_blocks)
     pattern = _shortest_period(kinds)
     attention = f"{_BLOCK}.attn.{'bias' if kinds[0] == 'spatial' else 'temp'}"
-    tables = [state_dict[f"groups.0.blocks.{i}.attn.bias"] for i, kind in enumerate(kinds) if kind == "spatial"]
-    bottleneck = state_dict[f"{_BLOCK}.inter.cg.1.weight"].shape[0]
+    tables = [f"groups.0.blocks.{i}.attn.bias" for i, kind in enumerate(kinds) if kind == "spatial"]
     return {
         "embed_dim": embed_dim,
-        "num_groups": _count(state_dict, "groups."),
+        "num_groups": num_groups,
         "depth_per_group": len(kinds) // len(pattern),
-        "num_heads": state_dict[attention].shape[0],
-        "window_size": math.isqrt(tables[0].shape[-1]) if tables else FDATConfig.window_size,
-        "ffn_expansion_ratio": _ratio_for(embed_dim, state_dict[f"{_BLOCK}.ffn.fc1.weight"].shape[0]),
-        "aim_reduction_ratio": _divisor_for(embed_dim, bottleneck),
+        "num_heads": shape_of(state_dict, attention, 3)[0],
+        "window_size": math.isqrt(shape_of(state_dict, tables[0], 3)[-1]) if tables else FDATConfig.window_size,
+        "ffn_expansion_ratio": _ratio_for(embed_dim, shape_of(state_dict, f"{_BLOCK}.ffn.fc1.weight", 2)[0]),
+        # Of all ratios that round down to this bottleneck, the largest.
+        "aim_reduction_ratio": embed_dim // shape_of(state_dict, f"{_BLOCK}.inter.cg.1.weight", 4)[0],
         "group_block_pattern": pattern,
         "qkv_bias": f"{_BLOCK}.attn.qkv.bias" in state_dict,
     }
@@ -100,13 +125,12 @@ def _read_body(state_dict: StateDict) -> dict[str, Any]:
 
 def name_architecture(state_dict: StateDict) -> str | None:
     """Say which network a state dict belongs to, as spandrel knows them; None where it knows none."""
-    from spandrel import MAIN_REGISTRY
+    from spandrel import MAIN_REGISTRY, canonicalize_state_dict
 
     if _is_fdat_rd(state_dict):
         return "FDAT-RD"
-    found = (
-        support.architecture for support in MAIN_REGISTRY.architectures() if support.architecture.detect(state_dict)
-    )
+    plain = canonicalize_state_dict(state_dict)
+    found = (support.architecture for support in MAIN_REGISTRY.architectures() if support.architecture.detect(plain))
     return next((architecture.name for architecture in found), None)
 
 
@@ -135,7 +159,7 @@ def _check_fit(expected: StateDict, state_dict: StateDict, source: str) -> None:
         if state_dict[key].shape != expected[key].shape
     ]
     problems = [
-        f"{label} {', '.join(keys)}"
+        f"{label} {_listed(keys)}"
         for label, keys in (("missing", missing), ("unexpected", unexpected), ("wrong shape", misshapen))
         if keys
     ]
@@ -143,14 +167,14 @@ def _check_fit(expected: StateDict, state_dict: StateDict, source: str) -> None:
         raise CheckpointError(f"{source}: does not fit FDAT: {'; '.join(problems)}")
 
 
-def _count(state_dict: StateDict, prefix: str) -> int:
-    """Count the members of a sequence: 1 + the largest index that follows the prefix."""
-    return 1 + max(int(key.removeprefix(prefix).split(".")[0]) for key in state_dict if key.startswith(prefix))
+def _listed(names: list[str]) -> str:
+    shown = [name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..." for name in names[:_MOST_NAMES]]
+    return ", ".join(shown) + (f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else "")
 
 
-def _block_types(state_dict: StateDict) -> list[BlockType]:
+def _block_types(state_dict: StateDict, number: int) -> list[BlockType]:
     kinds: list[BlockType] = []
-    for i in range(_count(state_dict, "groups.0.blocks.")):
+    for i in range(number):
         if f"groups.0.blocks.{i}.attn.bias" in state_dict:
             kinds.append("spatial")
         elif f"groups.0.blocks.{i}.attn.temp" in state_dict:
@@ -179,10 +203,3 @@ def _ratio_for(embed_dim: int, ffn_dim: int) -> float:
     """Find a ratio that gives back exactly this many hidden channels, rounding down included."""
     ratio = ffn_dim / embed_dim
     return ratio if int(embed_dim * ratio) == ffn_dim else math.nextafter(ratio, math.inf)
-
-
-def _divisor_for(embed_dim: int, bottleneck: int) -> int:
-    """Find a whole ratio that gives back exactly this bottleneck, rounding down included."""
-    plain = embed_dim // bottleneck
-    candidates = (plain, *range(1, embed_dim + 1))
-    return next((r for r in candidates if embed_dim // r == bottleneck), plain)

@@ -2,44 +2,17 @@
 
 import logging
 from dataclasses import dataclass
-from typing import Any, Protocol
+from types import ModuleType
+from typing import Any, cast
 
 import torch
-from torch import Tensor
 
 from . import cuda, native, reference, triton
-from .weights import ChannelWeights, FfnWeights, Rows, Shape, SpatialWeights
+from .interface import NetworkShape, Ops, PackingOps
 
-__all__ = ["REFERENCE", "Backend", "Ops", "PackingOps", "Shape", "choose"]
+__all__ = ["REFERENCE", "Backend", "NetworkShape", "Ops", "PackingOps", "choose"]
 
 _log = logging.getLogger(__name__)
-
-
-class Ops(Protocol):
-    """The vocabulary; `reference` says what each op computes. Packed weights are the backend's own records."""
-
-    def spatial_reduce(self, x: Tensor, weights: Any, rows: Rows, /) -> Tensor: ...  # noqa: D102
-    def spatial_apply(  # noqa: D102
-        self, x: Tensor, out: Tensor, weights: Any, projection: Tensor, projection_bias: Tensor, rows: Rows, /
-    ) -> None: ...
-    def channel_reduce(self, x: Tensor, weights: Any, rows: Rows, /) -> tuple[Tensor, Tensor]: ...  # noqa: D102
-    def channel_apply(  # noqa: D102
-        self, x: Tensor, out: Tensor, weights: Any, matrix: Tensor, bias: Tensor, rows: Rows, /
-    ) -> None: ...
-    def ffn(self, x: Tensor, out: Tensor, weights: Any, rows: Rows, /) -> None: ...  # noqa: D102
-    def conv3x3(  # noqa: D102
-        self, x: Tensor, out: Tensor, weights: Any, residual: Tensor | None, rows: Rows, /
-    ) -> None: ...
-    def product(self, a: Tensor, b: Tensor, /) -> Tensor: ...  # noqa: D102
-
-
-class PackingOps(Ops, Protocol):
-    """The vocabulary of a backend: before an op can use weights, its `pack` lays them out, once a model."""
-
-    def pack_spatial(self, weights: SpatialWeights, /) -> Any: ...  # noqa: D102
-    def pack_channel(self, weights: ChannelWeights, /) -> Any: ...  # noqa: D102
-    def pack_ffn(self, weights: FfnWeights, /) -> Any: ...  # noqa: D102
-    def pack_conv(self, weight: Tensor, bias: Tensor | None, /) -> Any: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -48,7 +21,7 @@ class Backend:
 
     Args:
         name: For logs and benchmarks.
-        ops: The implementation.
+        ops: The ops themselves, under the names that `reference` has them by.
         cuts_itself: Whether an op goes through a whole map in pieces of its own; else the engine cuts strips for it.
         recordable: Whether a CUDA graph can hold the ops for as long as it lives: they call no library that keeps
             memory of its own, as cuBLAS does for each thread and stream.
@@ -62,23 +35,43 @@ class Backend:
     convolves: bool = False
 
 
+class _Completed:
+    """The ops that a backend has kernels for, and plain torch's where it has none.
+
+    Those are right, but take plain torch's memory, and a backend that needs one of them is not `recordable`.
+
+    Args:
+        kernels: The backend's module, with the ops and their `pack` under the names of `reference`.
+    """
+
+    def __init__(self, kernels: ModuleType) -> None:
+        self._kernels = kernels
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._kernels, name, None) or getattr(reference, name)
+
+
+def _completed(kernels: ModuleType) -> PackingOps:
+    return cast("PackingOps", _Completed(kernels))
+
+
 REFERENCE = Backend("torch", reference, cuts_itself=False)
+# For each type of device the fastest first: what the log calls the kernels, who says why they cannot run, who has them.
+_KERNELS = (
+    ("cuda", "CUDA C++", cuda.why_not, Backend("cuda", _completed(cuda), cuts_itself=True, recordable=True)),
+    ("cuda", "Triton", triton.why_not, Backend("triton", _completed(triton), cuts_itself=True, recordable=True)),
+    ("cpu", "C++", native.why_not, Backend("native", _completed(native), cuts_itself=True, convolves=True)),
+)
 
 
-def choose(device: torch.device, dtype: torch.dtype, shape: Shape) -> Backend:
+def choose(device: torch.device, dtype: torch.dtype, network: NetworkShape) -> Backend:
     """Choose the fastest implementation that runs here; once, when an engine is built."""
-    if device.type == "cuda":
-        obstacle = cuda.why_not(device, dtype, shape)
-        if obstacle is None:
-            return Backend("cuda", cuda, cuts_itself=True, recordable=True)
-        _log.info("The CUDA C++ kernels are not used: %s", obstacle)
-        usable, reason = triton.available(device, dtype)
-        if usable:
-            return Backend("triton", triton, cuts_itself=True, recordable=True)
-        _log.info("The Triton kernels are not used: %s", reason)
-    if device.type == "cpu":
-        obstacle = native.why_not(dtype)
-        if obstacle is None:
-            return Backend("native", native, cuts_itself=True, convolves=True)
-        _log.warning("The C++ kernels are not used, and upscaling is slower for it: %s", obstacle)
+    for kind, title, why_not, backend in _KERNELS:
+        if kind == device.type:
+            obstacle = why_not(device, dtype, network)
+            if obstacle is None:
+                return backend
+            # A compiler can be had at once, and another GPU cannot.
+            level = logging.WARNING if kind == "cpu" else logging.INFO
+            _log.log(level, "The %s kernels are not used, and upscaling is slower for it: %s", title, obstacle)
     return REFERENCE

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .weights import ChannelWeights, ConvWeights, FfnWeights, Norm, Rows, SpatialWeights
+from .interface import ChannelWeights, ConvWeights, FfnWeights, Norm, Rows, SpatialWeights
 
 NORM_EPS = 1e-5
 

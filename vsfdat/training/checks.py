@@ -54,7 +54,7 @@ def fields_of(kind: Any, name: str, table: Any) -> None:
     """Refuse what is no table, or holds a key or a type of value that a dataclass has no field for.
 
     Args:
-        kind: The dataclass.
+        kind: A dataclass: its fields' annotations say what a value may be.
         name: What to call the table.
         table: What TOML gave, its lists as tuples.
     """

@@ -1,7 +1,6 @@
 """The training pictures in memory: decoded once, and downscaled once with each kernel."""
 
 import hashlib
-import io
 import logging
 import zipfile
 from collections.abc import Callable, Iterable
@@ -15,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsfdat.errors import TrainingError
+from vsfdat.quality.downscale import downscale
+from vsfdat.quality.pictures import Picture, decode, list_pictures, pictures_in
 
-from .downscale import Picture, downscale
 from .recipe import DownscaleFacts
 
 _log = logging.getLogger(__name__)
-SUFFIXES = (".webp", ".png", ".jpg", ".jpeg")
 _ZIP_LINES = 200  # bytes, at most, that a zip says about one file, or about itself
 DETAIL_CELL = 8  # low-resolution pixels; coarse enough that a patch's detail is a handful of additions
 
@@ -30,9 +29,9 @@ class Crops:
     """Hold the training pictures, all of one size.
 
     Args:
-        names: File names, sorted.
+        names: File names, sorted; they number the pictures.
         high: [N, H, W, 3] uint8.
-        kernels: The downscaling kernels.
+        kernels: The downscaling kernels that the recipe gives a share.
         low: [K, N, H/scale, W/scale, 3] uint8, by kernel.
         detail: [N, H/scale/8, W/scale/8]: mean absolute error of bicubic upscaling in each cell, in 8-bit steps.
         scale: Size of `high` over `low`.
@@ -55,28 +54,6 @@ class Crops:
         digest = hashlib.blake2b("\n".join(self.names).encode(), digest_size=16)
         digest.update(self.high.data)
         return digest.hexdigest()
-
-
-def centre(picture: Picture, rows: int, columns: int) -> Picture:
-    """Crop a picture to the middle, where it is larger than so many rows and columns: a view."""
-    top, left = max(0, picture.shape[0] - rows) // 2, max(0, picture.shape[1] - columns) // 2
-    return picture[top : top + rows, left : left + columns]
-
-
-def list_pictures(folder: Path) -> list[Path]:
-    """List a folder's pictures by name.
-
-    Raises:
-        TrainingError: There is none.
-    """
-    files = _pictures_in(folder)
-    if not files:
-        raise TrainingError(f"no pictures ({', '.join(SUFFIXES)}) in {folder}")
-    return files
-
-
-def _pictures_in(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES) if folder.is_dir() else []
 
 
 def load_crops(data: Path, scale: int, facts: DownscaleFacts) -> Crops:
@@ -110,7 +87,7 @@ def pack_crops(folder: Path, file: Path, megabytes: float) -> int:
     Every style keeps its share, and in each style the detailed pictures theirs.
 
     Args:
-        folder: Pictures named STYLE_anything.
+        folder: A folder of pictures named STYLE_anything.
         file: What to write: a zip of the pictures as they are.
         megabytes: Largest size of the file.
 
@@ -131,7 +108,7 @@ def split_crops(folder: Path, file: Path, megabytes: float) -> dict[Path, int]:
     """Put a whole folder into as many files of a size as it takes.
 
     Args:
-        folder: Pictures named STYLE_anything.
+        folder: A folder of pictures named STYLE_anything.
         file: What to write, a number before its suffix: crops-1.zip, crops-2.zip and so on for crops.zip.
         megabytes: Largest size of a file.
 
@@ -157,25 +134,6 @@ def split_crops(folder: Path, file: Path, megabytes: float) -> dict[Path, int]:
     return {name: len(part) for name, part in written.items()}
 
 
-def decode(data: bytes, name: str) -> Picture:
-    """Decode a picture file's bytes to [H, W, 3].
-
-    Args:
-        data: The bytes.
-        name: What to call the file.
-
-    Raises:
-        TrainingError: They are no picture that Pillow reads.
-    """
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return np.asarray(image.convert("RGB"))
-    except Exception as error:  # of a dozen types, as each format's decoder stumbles in its own way
-        raise TrainingError(f"{name} is damaged, too large or no picture: replace it or take it out") from error
-
-
 def _write_packed(file: Path, pictures: list[Path]) -> None:
     with zipfile.ZipFile(file, "w") as archive:
         for path in pictures:
@@ -185,7 +143,7 @@ def _write_packed(file: Path, pictures: list[Path]) -> None:
 def _read_files(data: Path) -> list[tuple[str, bytes]]:
     """Read names and bytes, sorted by name: of a packed file, or of a folder's packed files and pictures."""
     packed = [data] if data.is_file() else sorted(data.glob("*.zip"))
-    loose = _pictures_in(data) if packed else list_pictures(data)
+    loose = pictures_in(data) if packed else list_pictures(data)
     files = [found for file in packed for found in _read_packed(file)]
     files += [(file.name, file.read_bytes()) for file in loose]
     files.sort(key=lambda found: found[0])

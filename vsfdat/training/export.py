@@ -21,7 +21,7 @@ def export_model(state: Mapping[str, Tensor], file: Path, metadata: Mapping[str,
 
     Args:
         state: A state dict with the community's names.
-        file: The safetensors file.
+        file: The .safetensors file to write, or to replace.
         metadata: What the file says about itself.
     """
     tensors = {name: _stored(tensor) for name, tensor in state.items()}

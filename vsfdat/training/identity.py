@@ -4,11 +4,13 @@ import torch
 from torch import nn
 
 from vsfdat.arch import FDAT, FDATConfig
+from vsfdat.arch.heads import HeadSize, find_head
 
 
 def can_be_identity(config: FDATConfig) -> bool:
     """Whether a network has a feature for each pixel that it unshuffles, and one convolution that puts them back."""
-    ends_at_once = config.head_scale == 1 or config.upsampler_type == "pixelshuffledirect"
+    size = HeadSize(config.head_scale, config.embed_dim, config.num_out_ch, config.mid_dim)
+    ends_at_once = find_head(config.upsampler_type, config.head_scale).first(size) > 0
     pixels = config.num_in_ch * config.unshuffle**2
     return config.scale == 1 and config.num_in_ch == config.num_out_ch and ends_at_once and pixels <= config.embed_dim
 

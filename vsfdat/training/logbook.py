@@ -13,8 +13,8 @@ class Line:
     """Hold one line of the log.
 
     Args:
-        step: Steps done.
-        worked: Seconds worked.
+        step: Steps done since the run began, resumed or not.
+        worked_seconds: Time worked, pauses left out.
         progress: Share of the run that is done.
         loss: Mean loss since the line before.
         psnr: Mean Y-PSNR of the validation pictures, in dB; NaN where there are none.
@@ -22,14 +22,14 @@ class Line:
     """
 
     step: int
-    worked: float
+    worked_seconds: float
     progress: float
     loss: float
     psnr: float
     ssim: float
 
     def __str__(self) -> str:
-        numbers = (self.worked, self.progress, self.loss, self.psnr, self.ssim)
+        numbers = (self.worked_seconds, self.progress, self.loss, self.psnr, self.ssim)
         return "\t".join([str(self.step), *(f"{number:.6g}" for number in numbers)])
 
 
@@ -40,7 +40,7 @@ class Logbook:
     """Append lines to a TSV file; a new run replaces the file, a resumed one drops what it will do again.
 
     Args:
-        file: The TSV file.
+        file: The TSV file to write, one line each time that the run is validated.
         from_step: Step that the run goes on from.
     """
 
@@ -66,7 +66,7 @@ def plot_log(log: Path, picture: Path) -> bool:
     """Draw a log's loss and PSNR over the steps.
 
     Args:
-        log: The TSV file.
+        log: A TSV file that a `Logbook` wrote.
         picture: The PNG to write.
 
     Returns:

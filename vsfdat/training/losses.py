@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from vsfdat.errors import TrainingError
+from vsfdat.quality.perceptual import INSTALL, load_lpips
 
-from .perceptual import INSTALL, load_lpips
 from .recipe import LossFacts, RunFacts
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -42,7 +42,7 @@ def build_objective(module: nn.Module, loss: Loss, facts: RunFacts) -> Objective
 
     Args:
         module: The network being trained.
-        loss: What `build_loss` built.
+        loss: What `build_loss` gave: what to minimise.
         facts: The precision of the network's pass, and whether it is compiled.
 
     Returns:

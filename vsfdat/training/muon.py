@@ -20,9 +20,9 @@ class Muon(torch.optim.Optimizer):
     GPU it waits for hundreds of launches, and torch 2.8 has none. The states are the same too.
 
     Args:
-        matrices: Parameters [M, N].
-        lr: Learning rate.
-        weight_decay: Decoupled weight decay.
+        matrices: Parameters [M, N]; those of one shape become one batch.
+        lr: Learning rate: a fifth of it is the root mean square of a step.
+        weight_decay: What a step takes away of each weight, over the learning rate.
         momentum: Share of the old momentum that a step keeps.
 
     Source:

@@ -33,9 +33,9 @@ def lr_factor(step: int, progress: float, facts: OptimizerFacts) -> float:
     """Compute the learning rate over its peak: linear warm-up, then half a cosine.
 
     Args:
-        step: Steps done.
+        step: Steps done before this one.
         progress: Share of the run that is done, 0 to 1.
-        facts: The schedule.
+        facts: Steps of warm-up, and the share of the peak to end at.
     """
     warmup = min(1.0, (step + 1) / max(1, facts.warmup_steps))
     cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))

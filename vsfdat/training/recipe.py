@@ -8,12 +8,11 @@ from typing import Any, Literal, get_args
 
 from vsfdat.arch import PRESETS, FDATConfig
 from vsfdat.errors import TrainingError
+from vsfdat.quality.downscale import Kernel, Light
 
 from . import checks
 from .checks import Range
 
-Kernel = Literal["bicubic", "lanczos", "bilinear", "area", "aliased"]
-Light = Literal["gamma", "linear"]
 Codec = Literal["h264", "mpeg2", "jpeg", "yuv420"]
 Pixel = Literal["l1", "l2"]
 OptimizerName = Literal["adamw", "muon"]
@@ -46,7 +45,7 @@ class SamplingFacts:
 
     Args:
         patch: Side of a low-resolution patch, in pixels.
-        batch: Patches a step.
+        batch: Patches that one step learns from.
         styles: Share of each style, by the crop's file name up to the first underscore; empty draws uniformly.
         detail: How strongly crops are preferred that bicubic upscaling fails on; 0 is not at all.
         tries: Places looked at in a crop; the one that bicubic upscaling fails on most becomes the patch.
@@ -117,8 +116,8 @@ class OptimizerFacts:
         name: "adamw", or "muon" for the weights of the linear layers and AdamW for the rest.
         lr: Peak learning rate of AdamW.
         muon_lr: Peak learning rate of Muon, whose steps are scaled to AdamW's usual size.
-        betas: AdamW's two averages.
-        weight_decay: Decoupled weight decay.
+        betas: Shares that AdamW's averages of the gradient and of its square keep at each step.
+        weight_decay: What a step takes away of each weight, over the learning rate.
         warmup_steps: Steps of linear warm-up.
         final_lr: Share of the peak at the end of the cosine.
         clip_norm: Largest norm of the gradient.
@@ -170,7 +169,7 @@ class RunFacts:
             something new keeps what the old one was better at (https://arxiv.org/abs/2109.01903).
         compile: Whether `torch.compile` builds the network's pass; on CPUs it rarely pays.
         validate_every: Steps between lines of the log.
-        save_minutes: Minutes between checkpoints.
+        save_minutes: Minutes after which the model and the training state are written again.
     """
 
     steps: int = 10_000

@@ -14,9 +14,10 @@ from torch import Tensor
 from vsfdat.arch import FDATConfig
 from vsfdat.errors import TrainingError
 from vsfdat.models import load_model
+from vsfdat.quality.evaluate import Score, network_upscaler, score_pictures
+from vsfdat.quality.pictures import list_pictures
 
-from .crops import Crops, list_pictures, load_crops
-from .evaluate import Prepare, Score, network_upscaler, plain, score_pictures
+from .crops import Crops, load_crops
 from .export import describe_machine, describe_recipe, export_model
 from .identity import can_be_identity
 from .logbook import Line, Logbook, plot_log
@@ -39,9 +40,8 @@ class Session:
         resume: Whether to go on from where `out` was left.
         hours: Hours of work that replace the recipe's number of steps.
         validate: Folder of pictures for the score in the log.
-        device: Where to train.
+        device: The device that trains, and that scores the validation pictures.
         workers: Threads that share a batch.
-        prepare: What makes the network run where it is only scored.
     """
 
     data: Path
@@ -53,7 +53,6 @@ class Session:
     validate: Path | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     workers: int = 1
-    prepare: Prepare = plain
 
     @property
     def state_file(self) -> Path:
@@ -75,10 +74,7 @@ def train(session: Session) -> Score | None:
     recipe = read_recipe(session.config)
     beginning = _resumed(session, recipe) if session.resume else _begun(session, recipe)
     crops = load_crops(session.data, beginning.config.scale, recipe.downscale)
-    budget = None if session.hours is None else session.hours * 3600
-    sampler = PatchSampler(crops, recipe, session.device)
-    trainer = Trainer(beginning.config, recipe, sampler, session.device, budget=budget, workers=session.workers)
-    beginning.enter(trainer)
+    trainer = _trainer(session, recipe, beginning, crops)
     session.out.parent.mkdir(parents=True, exist_ok=True)
     metadata = _origin(recipe, crops, session) | {"started_from": beginning.started_from}
     logbook = Logbook(session.out.with_suffix(".tsv"), trainer.step)
@@ -116,7 +112,7 @@ class _Beginning:
     """What a run begins with.
 
     Args:
-        config: The network's.
+        config: Hyper-parameters of the network to train.
         started_from: The name of the model that it starts or started from.
         enter: Gives a new trainer the weights, or all of the state.
     """
@@ -151,6 +147,16 @@ def _resumed(session: Session, recipe: Recipe) -> _Beginning:
     return _Beginning(config, state["started_from"], lambda trainer: trainer.load(state["trainer"]))
 
 
+def _trainer(session: Session, recipe: Recipe, beginning: _Beginning, crops: Crops) -> Trainer:
+    sampler = PatchSampler(crops, recipe, session.device)
+    seconds = None if session.hours is None else session.hours * 3600
+    trainer = Trainer(
+        beginning.config, recipe, sampler, session.device, budget_seconds=seconds, workers=session.workers
+    )
+    beginning.enter(trainer)
+    return trainer
+
+
 def _run(trainer: Trainer, session: Session, logbook: Logbook, metadata: dict[str, str]) -> Score | None:
     run, score, losses = trainer.recipe.run, None, list[Tensor]()
     saved = time.monotonic()
@@ -160,7 +166,7 @@ def _run(trainer: Trainer, session: Session, logbook: Logbook, metadata: dict[st
             score = _validate(trainer, session)
             psnr, ssim = (score.psnr, score.ssim) if score else (float("nan"), float("nan"))
             loss = torch.stack(losses).mean().item()
-            logbook.write(Line(trainer.step, trainer.clock.worked, trainer.progress, loss, psnr, ssim))
+            logbook.write(Line(trainer.step, trainer.clock.worked_seconds, trainer.progress, loss, psnr, ssim))
             losses.clear()
         if time.monotonic() - saved > run.save_minutes * 60:
             _save(trainer, session, metadata, score)
@@ -172,7 +178,7 @@ def _validate(trainer: Trainer, session: Session) -> Score | None:
     if session.validate is None:
         return None
     network = trainer.resulting_network()
-    upscale = network_upscaler(network, session.device, session.prepare)
+    upscale = network_upscaler(network, session.device)
     return score_pictures(upscale, session.validate, network.config.scale)
 
 
@@ -185,7 +191,7 @@ def _save(trainer: Trainer, session: Session, metadata: dict[str, str], score: S
     }
     torch.save(state, part)
     part.replace(session.state_file)
-    reached = {"steps": str(trainer.step), "worked_s": f"{trainer.clock.worked:.0f}"}
+    reached = {"steps": str(trainer.step), "worked_s": f"{trainer.clock.worked_seconds:.0f}"}
     if score is not None:
         reached["validation"] = f"{score} on {session.validate.name if session.validate else ''}"
     export_model(trainer.result(), session.out, {**metadata, **reached})

@@ -27,28 +27,30 @@ class Clock:
     """Count the time that was really worked; a pause counts as a few steps.
 
     Args:
-        worked: Seconds worked so far.
+        worked_seconds: Time worked so far, pauses left out.
+        usual_seconds: What a step takes of late; 0 before the first.
     """
 
-    worked: float = 0.0
-    usual: float = 0.0
+    worked_seconds: float = 0.0
+    usual_seconds: float = 0.0
 
     def tick(self, seconds: float) -> None:
         """Take in one step's duration."""
-        counted = min(seconds, _PAUSE * self.usual) if self.usual else seconds
-        self.usual = 0.95 * self.usual + 0.05 * counted if self.usual else counted
-        self.worked += counted
+        usual = self.usual_seconds
+        counted = min(seconds, _PAUSE * usual) if usual else seconds
+        self.usual_seconds = 0.95 * usual + 0.05 * counted if usual else counted
+        self.worked_seconds += counted
 
 
 class Trainer:
     """Train one network.
 
     Args:
-        config: The network's.
+        config: Hyper-parameters of the network to train.
         recipe: What else decides the numbers.
         sampler: Where batches come from.
         device: Where the network runs.
-        budget: Seconds of work that replace the recipe's number of steps.
+        budget_seconds: Time to work, pauses left out, that replaces the recipe's number of steps.
         workers: Threads that share a step's batch, each on one core. On a CPU that other programs use too this is
             far faster than torch's own threads, which wait for each other at every operation.
 
@@ -64,7 +66,7 @@ class Trainer:
         sampler: PatchSampler,
         device: torch.device,
         *,
-        budget: float | None = None,
+        budget_seconds: float | None = None,
         workers: int = 1,
     ) -> None:
         if workers < 1:
@@ -74,7 +76,8 @@ class Trainer:
         if recipe.sampling.batch % workers:
             raise TrainingError(f"workers must divide the batch of {recipe.sampling.batch}, passed {workers}")
         torch.manual_seed(recipe.run.seed)
-        self.recipe, self._sampler, self.device, self._budget, self._workers = recipe, sampler, device, budget, workers
+        self.recipe, self._sampler, self.device, self._workers = recipe, sampler, device, workers
+        self._budget_seconds = budget_seconds
         self.module = FDAT(config).to(device).to(memory_format=torch.channels_last).train()
         self.average = Average(self.module, recipe.optimizer.ema_decay)
         self._start: dict[str, Tensor] = {}
@@ -89,8 +92,9 @@ class Trainer:
     @property
     def progress(self) -> float:
         """Share of the run that is done, 0 to 1."""
-        done = self.step / self.recipe.run.steps if self._budget is None else self.clock.worked / self._budget
-        return min(1.0, done)
+        if self._budget_seconds is None:
+            return min(1.0, self.step / self.recipe.run.steps)
+        return min(1.0, self.clock.worked_seconds / self._budget_seconds)
 
     def train_step(self) -> Tensor:
         """Do one step; a GPU may still be busy with it afterwards, but no longer with the one before.
@@ -140,7 +144,7 @@ class Trainer:
         """Everything that `load` needs to go on to the same numbers."""
         return {
             "step": self.step,
-            "worked": self.clock.worked,
+            "worked": self.clock.worked_seconds,
             "module": self.module.state_dict(),
             "average": self.average.state,
             "start": self._start,
@@ -203,7 +207,7 @@ def network_config(facts: NetworkFacts, start: FDATConfig | None = None) -> FDAT
     """Resolve a recipe's network.
 
     Args:
-        facts: The recipe's.
+        facts: The recipe's preset and overrides.
         start: The network that the run starts from.
 
     Raises:

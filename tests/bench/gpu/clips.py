@@ -1,7 +1,6 @@
 """Clips through `vsfdat.upscale`: how near they come to the engine's own speed, and what is left after reloads."""
 
 import json
-import logging
 import subprocess
 import sys
 import time
@@ -14,9 +13,7 @@ import vapoursynth as vs
 
 import vsfdat
 from tests.random_weights import random_network
-from vsfdat.engine import build
-from vsfdat.engine.graphs import Graphed
-from vsfdat.notices import Once
+from vsfdat.engine.slots import build_slot
 
 from .setting import Report, Setting, significant
 
@@ -30,7 +27,7 @@ _WARM, _SECONDS = 6, 4.0
 
 
 def speeds(setting: Setting) -> list[Callable[[], Any]]:
-    """Frames a second through the plugin with its defaults beside the engine's own on frames that lie ready: rows."""
+    """Frames a second through the plugin with its defaults beside a slot's own on frames that lie ready: rows."""
     return [partial(_speed, setting, *row) for row in (_TABLE[-1:] if setting.dry else _TABLE)]
 
 
@@ -54,9 +51,7 @@ def _speed(setting: Setting, preset: str, size: Any, form: vs.PresetVideoFormat)
 
 
 def _engine_fps(setting: Setting, module: vsfdat.arch.FDAT, width: int, height: int) -> float:
-    precision = "fp32" if setting.dry else "fp16"
-    engine = build(module, device=setting.device, precision=precision)()
-    upscale = Graphed(engine, Once(logging.getLogger(__name__)))
+    upscale = build_slot(module, setting.device, "fp32" if setting.dry else "fp16")()
     frame = torch.rand(3, height, width, device=setting.device)
     return 1e3 / setting.milliseconds(lambda: upscale(frame), 10)
 

@@ -3,21 +3,21 @@
 import copy
 import gc
 import json
-import logging
 import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
 
 from tests.random_weights import random_network
 from vsfdat.arch import FDAT, FDATConfig
-from vsfdat.engine import runner
+from vsfdat.engine import Engine, runner
 from vsfdat.engine.graphs import Graphed, Recorded
-from vsfdat.notices import Once
+from vsfdat.engine.slots import build_slot
 from vsfdat.ops import Backend, choose, triton
 from vsfdat.ops.triton.launch import is_large
 
@@ -32,13 +32,15 @@ _TABLE = [
 ]  # fmt: skip
 
 
+_DRY = Backend("triton", triton, cuts_itself=True)  # through the interpreter
+
+
 def engine(setting: Setting, module: FDAT, dtype: torch.dtype) -> runner.ExactEngine:
-    """The exact engine on the kernels that it should choose; in a dry run on Triton's, through the interpreter.
+    """The exact engine on the kernels that it should choose; in a dry run on Triton's.
 
     Only the GPUs of data centres have the shared memory for all of them; on others it is reported what was chosen.
     """
-    dry, shape = Backend("triton", triton, cuts_itself=True), runner.shape_of(module.config)
-    backend = dry if setting.dry else choose(setting.device, dtype, shape)
+    backend = _DRY if setting.dry else choose(setting.device, dtype, runner.shape_of(module.config))
     expected = "triton" if setting.dry or dtype == torch.float32 else "cuda"
     if backend.name != expected and is_large(torch.cuda.get_device_capability(setting.device)):
         raise RuntimeError(f"the engine chose {backend.name}, not {expected}")
@@ -103,17 +105,31 @@ def _row(
 
 
 def _ours(setting: Setting, report: Report, module: FDAT, frame: Tensor) -> dict[str, Any]:
-    """Launch by launch, and replayed from a graph by an engine of its own, whose maps count too."""
+    """The engine launch by launch; and as a slot runs it: replayed from a graph, whose maps count too, and checked."""
     upscale = engine(setting, module, torch.float16)
     plain = _measured(setting, partial(upscale, frame), 10)
     picture = upscale(frame).cpu()
     del upscale
-    graphed = Graphed(engine(setting, module, torch.float16), Once(logging.getLogger(__name__)))
-    replayed = _measured(setting, partial(graphed, frame), 10)
+    slot = _slot(setting, module)
+    replayed = _measured(setting, partial(slot, frame), 10)
     size = f"{frame.shape[2]}x{frame.shape[1]}"
-    report.expect(torch.equal(graphed(frame).cpu(), picture), f"{size}: the CUDA graph's picture differs")
-    report.expect(setting.dry or isinstance(graphed._work, Recorded), f"{size}: no CUDA graph could be recorded")
+    report.expect(torch.equal(slot(frame).cpu(), picture), f"{size}: the CUDA graph's picture differs")
+    report.expect(setting.dry or _replays(slot), f"{size}: no CUDA graph could be recorded")
     return {"ours": plain, "ours_graphed": replayed}
+
+
+def _slot(setting: Setting, module: FDAT) -> Engine:
+    make = partial(build_slot, module, setting.device, "fp16")
+    if not setting.dry:
+        return make()()
+    with patch.object(runner, "choose", lambda *_: _DRY):
+        return make()()
+
+
+def _replays(engine: Any) -> bool:
+    while not isinstance(engine, Graphed):
+        engine = engine._engine
+    return isinstance(engine._work, Recorded)
 
 
 def _theirs(setting: Setting, module: nn.Module, frame: Tensor) -> dict[str, Any]:

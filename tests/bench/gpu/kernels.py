@@ -11,12 +11,11 @@ from tests.ops.kernel_cases import (
     SHAPES,
     TOLERANCES,
     Case,
-    Shape,
+    CaseShape,
     channel_weights,
     ffn_weights,
     spatial_weights,
 )
-from vsfdat.ops import Shape as NetworkShape
 from vsfdat.ops import cuda, reference, triton
 from vsfdat.ops.triton.launch import is_large
 
@@ -58,7 +57,7 @@ def _compare(
     setting: Setting, report: Report, backend: str, kernel: str, preset: str, precision: str, sizes: Any
 ) -> dict[str, Any]:
     ours, theirs, ops = 0.0, 0.0, _BACKENDS[backend]
-    shape = Shape(24, 2, 40) if setting.dry else SHAPES[preset]
+    shape = CaseShape(24, 2, 40) if setting.dry else SHAPES[preset]
     row = {"backend": backend, "kernel": kernel, "preset": preset, "precision": precision}
     if not setting.dry and (obstacle := _obstacle(setting, backend, shape, DTYPES[precision])):
         return row | {"not_run": obstacle}
@@ -76,14 +75,11 @@ def _compare(
     return row | {"error": ours, "torch_error": theirs}
 
 
-def _obstacle(setting: Setting, backend: str, shape: Shape, dtype: torch.dtype) -> str | None:
+def _obstacle(setting: Setting, backend: str, shape: CaseShape, dtype: torch.dtype) -> str | None:
     """Why this GPU has no room for what the largest ones do; None on those, where everything has to run."""
     if is_large(torch.cuda.get_device_capability(setting.device)):
         return None
-    network = NetworkShape(shape.channels, shape.heads, shape.hidden, shape.window)
-    if backend == "cuda":
-        return cuda.why_not(setting.device, dtype, network)
-    return triton.available(setting.device, dtype)[1] or None
+    return _BACKENDS[backend].why_not(setting.device, dtype, shape.network)
 
 
 def beyond_int32(setting: Setting, report: Report) -> dict[str, Any]:
@@ -165,7 +161,7 @@ def other_calls(case: Case) -> dict[str, Any]:
     }
 
 
-def _work(shape: Shape) -> dict[str, tuple[float, float]]:
+def _work(shape: CaseShape) -> dict[str, tuple[float, float]]:
     """Map passes and multiply-adds a pixel of each op."""
     c, d, tokens = shape.channels, shape.hidden, shape.window**2
     return {

@@ -3,6 +3,7 @@
 import ctypes
 import functools
 import hashlib
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -13,25 +14,23 @@ from unittest.mock import patch
 import torch
 
 from vsfdat.ops.cuda import build
-from vsfdat.ops.cuda.build import Program
+from vsfdat.ops.cuda.build import KernelModule
 
 _HERE = Path(__file__).parent
 _SOURCES = Path(build.__file__).parent / "csrc"
-_KERNELS = {
-    "ffn": ["ffn"], "spatial": ["spatial_apply", "spatial_reduce"], "channel": ["channel_apply", "channel_reduce"],
-    "conv": ["conv3x3"], "matrix": ["product"],
-}  # fmt: skip
+_KERNEL = re.compile(r"^KERNEL\(.*\)\s+(\w+)\(", re.MULTILINE)
 _folder = tempfile.TemporaryDirectory()
 
 
 @functools.cache
-def emulated_program(source: str, facts: tuple[tuple[str, int], ...], device: torch.device) -> Program:
-    """Compile a source against the emulator; in the place of `build.program`."""
-    entries = "".join(f"EMULATE({kernel})\n" for kernel in _KERNELS[source])
-    defines = [f"-D{name}={number}" for name, number in facts]
+def load(source: str, facts: tuple[tuple[str, int], ...], device: torch.device) -> KernelModule:
+    """Compile a source against the emulator; in the place of `build.load`."""
+    kernels = _KERNEL.findall((_SOURCES / f"{source}.cu").read_text())
+    entries = "".join(f"EMULATE({kernel})\n" for kernel in kernels)
+    defines = build.defines(dict(facts))
     stem = Path(_folder.name) / hashlib.sha256(repr((source, defines)).encode()).hexdigest()
     library = _compile(stem, f'#include "{source}.cu"\n{entries}', "-DFDAT_EMULATED", *defines)
-    return Program(bytes(library))
+    return KernelModule(bytes(library))
 
 
 @functools.cache
@@ -55,7 +54,7 @@ def _compile(stem: Path, code: str, *options: str) -> Path:
 def emulating() -> Iterator[None]:
     """Run what `vsfdat.ops.cuda` launches on this machine's CPU."""
     with (
-        patch.object(build, "program", emulated_program),
+        patch.object(build, "load", load),
         patch.object(build, "_driver", _driver),
         patch.object(build, "_stream", lambda device: None),
     ):

@@ -1,4 +1,5 @@
-// The calls of NVIDIA's driver that launch kernels, with its signatures: a module is a library whose path is its binary.
+// The calls of NVIDIA's driver that launch kernels, with its signatures: a module is a library whose path is its
+// binary.
 #include <dlfcn.h>
 
 #include <string>
@@ -40,5 +41,4 @@ int cuLaunchKernel(void* function, unsigned across, unsigned down, unsigned deep
     ((void (*)(int, int, int, int, void**))function)(across, down, x, shared, arguments);
     return 0;
 }
-
 }

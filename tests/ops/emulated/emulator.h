@@ -1,10 +1,11 @@
-// A GPU for the tests: one program after another, its threads as fibers that take turns at every barrier and at every
+// A GPU for the tests: one block after another, its threads as fibers that take turns at every barrier and at every
 // operation of a warp. What a thread writes between two barriers the others see in an order that a GPU need not keep:
 // this shows wrong arithmetic and wrong indexing, not missing barriers.
 #include <ucontext.h>
 
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
@@ -12,11 +13,17 @@
 #include <vector>
 
 #define DEVICE inline
-#define KERNEL(threads, programs) static void
+#define KERNEL(threads, blocks) static void
 
-struct alignas(16) Vector { u32 part[4]; };
-struct alignas(8) HalfVector { u32 part[2]; };
-struct Index { int x, y; };
+struct alignas(16) Vector {
+    u32 part[4];
+};
+struct alignas(8) HalfVector {
+    u32 part[2];
+};
+struct Index {
+    int x, y;
+};
 
 static Index threadIdx, blockIdx, gridDim;
 static Vector* shared_memory;
@@ -25,7 +32,10 @@ namespace emulator {
 
 // What the 32 lanes of a warp put together, by turns in one of two places: nobody is two operations ahead.
 struct Warp {
-    struct Meeting { int arrived = 0; unsigned char given[32][32]; } meetings[2];
+    struct Meeting {
+        int arrived = 0;
+        unsigned char given[32][32];
+    } meetings[2];
 };
 struct Fiber {
     ucontext_t context;
@@ -49,7 +59,8 @@ inline void barrier() {
 }
 
 // Give this lane's bytes, and get those of the whole warp.
-template <typename T> const T* meet(const T& own) {
+template <typename T>
+const T* meet(const T& own) {
     static_assert(sizeof(T) <= 32);
     Fiber& fiber = fibers[current];
     Warp::Meeting& meeting = warps[current / 32].meetings[fiber.operations++ % 2];
@@ -66,10 +77,22 @@ inline void start() {
     swapcontext(&fibers[current].context, &scheduler);
 }
 
+// What lies behind the shared memory that was asked for: the host reckons it from sizes of its own, and may reckon too
+// little. Like all of it, NaN until written.
+constexpr int GUARD = 64;
+
+inline void check_guard(const Vector* guard) {
+    for (int i = 0; i < GUARD * 4; i++)
+        if (guard[i / 4].part[i % 4] != 0xffffffffu) {
+            std::fprintf(stderr, "a kernel wrote beyond the shared memory that it was launched with\n");
+            std::abort();
+        }
+}
+
 inline void run(int across, int down, int threads, int shared_bytes, std::function<void()> work) {
     body = std::move(work);
     gridDim = {across, down};
-    std::vector<Vector> shared(shared_bytes / 16 + 1);
+    std::vector<Vector> shared(shared_bytes / 16 + GUARD);
     shared_memory = shared.data();
     fibers.resize(threads);
     for (int y = 0; y < down; y++)
@@ -94,19 +117,30 @@ inline void run(int across, int down, int threads, int shared_bytes, std::functi
                     swapcontext(&scheduler, &fibers[current].context);
                 }
             }
+            check_guard(&shared[shared_bytes / 16]);
         }
 }
 
 template <typename... A, std::size_t... I>
-void launch(void (*kernel)(A...), int across, int down, int threads, int shared, void** arguments, std::index_sequence<I...>) {
+void launch(void (*kernel)(A...), int across, int down, int threads, int shared, void** arguments,
+            std::index_sequence<I...>) {
     run(across, down, threads, shared, [=] { kernel(*(A*)arguments[I]...); });
 }
-template <typename... A> void launch(void (*kernel)(A...), int across, int down, int threads, int shared, void** arguments) {
+template <typename... A>
+void launch(void (*kernel)(A...), int across, int down, int threads, int shared, void** arguments) {
     launch(kernel, across, down, threads, shared, arguments, std::index_sequence_for<A...>{});
 }
 
-inline float bits(u32 x) { float f; std::memcpy(&f, &x, 4); return f; }
-inline u32 bits(float x) { u32 u; std::memcpy(&u, &x, 4); return u; }
+inline float bits(u32 x) {
+    float f;
+    std::memcpy(&f, &x, 4);
+    return f;
+}
+inline u32 bits(float x) {
+    u32 u;
+    std::memcpy(&u, &x, 4);
+    return u;
+}
 
 #ifdef FDAT_BF16
 inline float widen(u16 h) { return bits((u32)h << 16); }
@@ -165,7 +199,9 @@ inline void gather(u32 (&d)[4], u32 place, bool transposed) {
 DEVICE void load_matrices(u32 (&d)[4], u32 row) { gather(d, row, false); }
 DEVICE void load_transposed(u32 (&d)[4], u32 row) { gather(d, row, true); }
 
-struct Sides { u32 a[4], b[2]; };
+struct Sides {
+    u32 a[4], b[2];
+};
 DEVICE void multiply16(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
     const Sides* lanes = emulator::meet(Sides{{a[0], a[1], a[2], a[3]}, {b0, b1}});
     const int lane = emulator::current % 32, g = lane / 4, t = lane % 4;
@@ -185,7 +221,8 @@ DEVICE void multiply16(u32 (&d)[2], const u32 (&a)[4], u32 b0, u32 b1) {
     multiply16(wide, a, b0, b1);
     d[0] = pair(wide[0], wide[1]), d[1] = pair(wide[2], wide[3]);
 }
-template <typename Sum, int N> DEVICE void multiply8(Sum (&d)[N], u32 a0, u32 a1, u32 b0) {
+template <typename Sum, int N>
+DEVICE void multiply8(Sum (&d)[N], u32 a0, u32 a1, u32 b0) {
     const u32 a[4] = {a0, a1, 0, 0};
     multiply16(d, a, b0, 0);
 }
@@ -193,13 +230,15 @@ template <typename Sum, int N> DEVICE void multiply8(Sum (&d)[N], u32 a0, u32 a1
 DEVICE void copy_ahead(u32 place, const void* from, bool exists = true) {
     if (place % 16 || (exists && (uintptr_t)from % 16)) std::abort();
     char* to = (char*)shared_memory + place;
-    if (exists) std::memcpy(to, from, 16);
-    else std::memset(to, 0, 16);
+    if (exists)
+        std::memcpy(to, from, 16);
+    else
+        std::memset(to, 0, 16);
 }
 DEVICE void end_copies() {}
 DEVICE void await_copies() {}
 
-#define EMULATE(kernel) \
+#define EMULATE(kernel)                                                                                 \
     extern "C" void emulate_##kernel(int across, int down, int threads, int shared, void** arguments) { \
-        emulator::launch(kernel, across, down, threads, shared, arguments); \
+        emulator::launch(kernel, across, down, threads, shared, arguments);                             \
     }

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.ops.kernel_cases import KERNELS, SHAPES, TOLERANCES, Case, Shape
+from tests.ops.kernel_cases import KERNELS, SHAPES, TOLERANCES, Case, CaseShape
 from vsfdat.ops import triton as ops
 
 CPU = torch.device("cpu")
-SMALL = Shape(channels=24, heads=2, hidden=40)
+SMALL = CaseShape(channels=24, heads=2, hidden=40)
 THIN = {
     "spatial_reduce": (1, 130), "spatial_apply": (63, 1), "channel_reduce": (130, 1), "channel_apply": (1, 63),
     "ffn": (63, 1), "conv3x3": (1, 130),

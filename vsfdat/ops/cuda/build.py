@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .sizes import CONSTANTS
+
 _SOURCES = Path(__file__).parent / "csrc"
-_HEADERS = ("device.cuh", "tile.cuh")
 _MOST_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 _OUT_OF_MEMORY = 2  # CUDA_ERROR_OUT_OF_MEMORY
 
@@ -22,8 +23,15 @@ class KernelError(RuntimeError):
     """The kernels could not be compiled, loaded or launched; the message is one sentence that says why."""
 
 
+def load_for(weight: Tensor, source: str, **facts: int) -> "KernelModule":
+    """Compile a source for the precision and the device of some weights; once, as `load` does."""
+    if weight.dtype == torch.bfloat16:
+        facts["FDAT_BF16"] = 1
+    return load(source, tuple(facts.items()), weight.device)
+
+
 @functools.cache
-def program(source: str, facts: tuple[tuple[str, int], ...], device: torch.device) -> "Program":
+def load(source: str, facts: tuple[tuple[str, int], ...], device: torch.device) -> "KernelModule":
     """Compile a source for a device, or take it from an earlier call.
 
     Args:
@@ -36,7 +44,7 @@ def program(source: str, facts: tuple[tuple[str, int], ...], device: torch.devic
     """
     torch.zeros(1, device=device)  # a kernel of torch's, so that its context is this thread's: modules load into it
     with torch.cuda.device(device):
-        return Program(cubin(source, dict(facts), torch.cuda.get_device_capability(device)))
+        return KernelModule(cubin(source, dict(facts), torch.cuda.get_device_capability(device)))
 
 
 def cubin(source: str, facts: Mapping[str, int], capability: tuple[int, int]) -> bytes:
@@ -47,15 +55,15 @@ def cubin(source: str, facts: Mapping[str, int], capability: tuple[int, int]) ->
     """
     nvrtc = _nvrtc()
     # The kernels' files hold all they need, so that headers can go as strings.
-    headers = _strings((_SOURCES / name).read_bytes() for name in _HEADERS)
+    headers = sorted(_SOURCES.glob("*.cuh"))
     options = _strings([
-        b"--gpu-architecture=sm_%d%d" % capability, b"--std=c++17", b"--use_fast_math",
-        *(f"-D{name}={number}".encode() for name, number in facts.items()),
+        b"--gpu-architecture=sm_%d%d" % capability, b"--std=c++17", b"--use_fast_math", *map(str.encode, defines(facts))
     ])  # fmt: skip
     made, size = ctypes.c_void_p(), ctypes.c_size_t()
     _check(nvrtc.nvrtcCreateProgram(
         ctypes.byref(made), (_SOURCES / f"{source}.cu").read_bytes(), f"{source}.cu".encode(),
-        len(_HEADERS), headers, _strings(name.encode() for name in _HEADERS),
+        len(headers), _strings(header.read_bytes() for header in headers),
+        _strings(header.name.encode() for header in headers),
     ))  # fmt: skip
     try:
         if nvrtc.nvrtcCompileProgram(made, len(options), options):
@@ -72,7 +80,12 @@ def cubin(source: str, facts: Mapping[str, int], capability: tuple[int, int]) ->
     return binary.raw
 
 
-class Program:
+def defines(facts: Mapping[str, int]) -> list[str]:
+    """Give a compiler's options for what a source is compiled with: its facts, and the sizes that all of them share."""
+    return [f"-D{name}={number}" for name, number in {**CONSTANTS, **facts}.items()]
+
+
+class KernelModule:
     """The kernels of one compiled source, loaded into the current device's context.
 
     Args:
@@ -94,10 +107,10 @@ class Program:
         """Start a kernel on the current stream of its tensors' device.
 
         Args:
-            kernel: Its name.
-            grid: Programs across and down.
-            threads: A program.
-            shared: Bytes of shared memory a program.
+            kernel: Its name in the source.
+            grid: Blocks across and down.
+            threads: Of a block.
+            shared: Bytes of shared memory that a block takes.
             arguments: Tensors by their addresses, integers as 32 bits, None as a null pointer; the first is a tensor.
         """
         values = [

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from ..batches import as_batches
 from . import build
+from .sizes import SIDE
 
-_SIDE = 16
-_SHARED_BYTES = 2 * 8 * _SIDE**2
+_SHARED_BYTES = 2 * 8 * SIDE**2
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:
@@ -25,7 +25,7 @@ def product(a: Tensor, b: Tensor) -> Tensor:
         raise ValueError(f"the CUDA product takes float64, passed {a.dtype} and {b.dtype}")
     a, b, out = as_batches(a, b)
     (matrices, rows, inner), columns = a.shape, b.shape[2]
-    tiles = -(-rows // _SIDE) * -(-columns // _SIDE)
+    tiles = -(-rows // SIDE) * -(-columns // SIDE)
     arguments: list[build.Argument] = [a, b, out, *a.stride(), *b.stride(), rows, inner, columns]
-    build.program("matrix", (), a.device).launch("product", (tiles, matrices), _SIDE**2, _SHARED_BYTES, arguments)
+    build.load("matrix", (), a.device).launch("product", (tiles, matrices), SIDE**2, _SHARED_BYTES, arguments)
     return out

@@ -7,21 +7,25 @@ Same names and signatures as `vsfdat.ops.reference`. Weights must be packed firs
 import ctypes
 import functools
 import weakref
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..reference import product as product
-from ..weights import ChannelWeights, FfnWeights, Rows, SpatialWeights
+from ..interface import ChannelWeights, FfnWeights, NetworkShape, Rows, SpatialWeights
 from .build import BuildError, library
 
 _PRECISIONS = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 
 
+def why_not(device: torch.device, dtype: torch.dtype, network: NetworkShape) -> str | None:  # noqa: ARG001
+    """Say why maps of this dtype cannot be made here, or None; the first call for a dtype may compile for seconds."""
+    if device.type != "cpu":
+        return f"they are for CPUs, this is {device}"
+    return _obstacle(dtype)
+
+
 @functools.cache
-def why_not(dtype: torch.dtype) -> str | None:
-    """Say why maps of this dtype cannot run here, or None; the first call for a dtype may compile for seconds."""
+def _obstacle(dtype: torch.dtype) -> str | None:
     try:
         _load(dtype)
     except (BuildError, OSError) as error:
@@ -30,26 +34,45 @@ def why_not(dtype: torch.dtype) -> str | None:
 
 
 class _Packed:
-    """Weights of one layer inside the library of one dtype; the library's memory goes when this does."""
+    """Weights of one layer inside the library of one dtype; the library's memory goes when this does.
+
+    Args:
+        dtype: What the maps are made of.
+        kind: What the C functions' names begin with: KIND_new makes the weights, KIND_free gives them back.
+        arguments: What KIND_new takes, in its order.
+    """
 
     def __init__(self, dtype: torch.dtype, kind: str, *arguments: Tensor | int | None) -> None:
         self.dtype = dtype
         self.library = _load(dtype)
         # The library copies what it needs; until then the fp32 versions must live.
         kept = [_fp32(argument) if isinstance(argument, Tensor) else argument for argument in arguments]
-        self.handle = getattr(self.library, f"{kind}_new")(*map(_argument, kept))
-        weakref.finalize(self, getattr(self.library, f"{kind}_free"), self.handle)
+        new, free = self.library[f"{kind}_new"], self.library[f"{kind}_free"]
+        new.restype, free.restype = ctypes.c_void_p, None
+        self.handle = ctypes.c_void_p(new(*map(_argument, kept)))
+        weakref.finalize(self, free, self.handle)
 
     def __call__(self, function: str, x: Tensor, rows: Rows, *arguments: Tensor | None) -> None:
+        """Call a C function that takes weights, x, its height, width and channels, the rows, threads, and what follows.
+
+        Args:
+            function: Its name in the sources.
+            x: [H, W, C].
+            rows: First row made and the row after the last.
+            arguments: What it writes or takes besides, in its order.
+
+        Raises:
+            ValueError: A tensor is not contiguous, or `x` has another dtype than the weights were packed for.
+        """
         h, w, c = x.shape
         for tensor in (x, *arguments):
             if tensor is not None and not tensor.is_contiguous():
                 raise ValueError(f"{function} takes contiguous tensors, passed strides {tensor.stride()}")
         if x.dtype != self.dtype:
             raise ValueError(f"{function} was packed for {self.dtype}, passed {x.dtype}")
-        threads = torch.get_num_threads()
-        call = getattr(self.library, function)
-        call(self.handle, x.data_ptr(), h, w, c, *rows, threads, *map(_argument, arguments))
+        call = self.library[function]
+        call.restype = None
+        call(self.handle, *map(_argument, (x, h, w, c, *rows, torch.get_num_threads(), *arguments)))
 
 
 def pack_spatial(weights: SpatialWeights, dtype: torch.dtype | None = None) -> _Packed:
@@ -119,28 +142,14 @@ def _fp32(tensor: Tensor) -> Tensor:
     return tensor.detach().to("cpu", torch.float32).contiguous()
 
 
-def _argument(value: Tensor | int | None) -> int | None:
-    return value.data_ptr() if isinstance(value, Tensor) else value
+def _argument(value: Tensor | int | None) -> ctypes.c_int | ctypes.c_void_p:
+    if isinstance(value, int):
+        return ctypes.c_int(value)
+    return ctypes.c_void_p(None if value is None else value.data_ptr())
 
 
 @functools.cache
-def _load(dtype: torch.dtype) -> Any:
+def _load(dtype: torch.dtype) -> ctypes.CDLL:
     if dtype not in _PRECISIONS:
         raise BuildError(f"the CPU kernels know fp32, fp16 and bf16, not {dtype}")
-    loaded = ctypes.CDLL(str(library(_PRECISIONS[dtype])))
-    pointer, integer = ctypes.c_void_p, ctypes.c_int
-    for kind, news in {
-        "spatial": [pointer] * 6 + [integer] * 3,
-        "channel": [pointer] * 4 + [integer],
-        "ffn": [pointer] * 5 + [integer] * 2,
-        "conv": [pointer] * 2 + [integer] * 2,
-    }.items():
-        new, free = getattr(loaded, f"{kind}_new"), getattr(loaded, f"{kind}_free")
-        new.argtypes, new.restype, free.argtypes, free.restype = news, pointer, [pointer], None
-    # weights, x, h, w, c, start, stop, threads and then what the op writes or takes besides.
-    for function, more in {
-        "spatial_reduce": 1, "spatial_apply": 3, "channel_reduce": 2, "channel_apply": 3, "ffn": 1, "conv": 2
-    }.items():  # fmt: skip
-        op = getattr(loaded, function)
-        op.argtypes, op.restype = [pointer, pointer, *[integer] * 6, *[pointer] * more], None
-    return loaded
+    return ctypes.CDLL(str(library(_PRECISIONS[dtype])))

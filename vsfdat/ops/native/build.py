@@ -37,11 +37,24 @@ def library(precision: str) -> Path:
         BuildError: There is no compiler, or it failed.
     """
     compiler = _compiler()
-    command = [*compiler, *_FLAGS, _cpu_flag(), f"-DVSFDAT_{precision.upper()}", str(_SOURCES / "api.cpp")]
-    path = _cache_folder() / f"{precision}-{_key(compiler, command)}.so"
-    if not path.exists():
-        _compile(command, path)
-    return path
+    command = [*compiler, *_FLAGS, _cpu_flag(), f"-DVSFDAT_{precision.upper()}"]
+    name = f"{precision}-{_key(compiler, command)}"
+    return _find(name) or _compile(command, name)
+
+
+def _find(name: str) -> Path | None:
+    """Look for what an earlier run compiled; what has been damaged since goes, as loading it may end the process."""
+    for path in _cache_folder().glob(f"{name}-*.so"):
+        if path.stem == _stem(name, path):
+            return path
+        logger.warning("%s is damaged and is compiled anew", path)
+        path.unlink(missing_ok=True)
+    return None
+
+
+def _stem(name: str, library: Path) -> str:
+    """Name a library by its contents too, so that a damaged one is known by its name."""
+    return f"{name}-{hashlib.sha256(library.read_bytes()).hexdigest()[:16]}"
 
 
 def _compiler() -> list[str]:
@@ -73,7 +86,7 @@ def _key(compiler: list[str], command: list[str]) -> str:
     digest = hashlib.sha256()
     for source in sorted(_SOURCES.iterdir()):
         digest.update(source.name.encode() + source.read_bytes())
-    digest.update("\0".join(command[:-1]).encode())
+    digest.update("\0".join(command).encode())
     digest.update(_run([*compiler, "--version"]).encode())
     digest.update(_cpu().encode())
     return digest.hexdigest()[:16]
@@ -88,18 +101,22 @@ def _cpu() -> str:
     return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
 
 
-def _compile(command: list[str], path: Path) -> None:
+def _compile(command: list[str], name: str) -> Path:
+    folder = _cache_folder()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BuildError(f"the cache folder {path.parent} cannot be made: {error.strerror}") from error
+        raise BuildError(f"the cache folder {folder} cannot be made: {error.strerror}") from error
     start = time.perf_counter()
     # Beside its place and then renamed: another process never sees half a library.
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        partial = Path(folder) / path.name
-        _run([*command, "-o", str(partial)])
-        partial.replace(path)
+    with tempfile.TemporaryDirectory(dir=folder) as beside:
+        partial, unit = Path(beside) / "library.so", Path(beside) / "all.cpp"
+        # As one file, so that the ops share what the compiler makes of their headers.
+        unit.write_text("".join(f'#include "{source.as_posix()}"\n' for source in sorted(_SOURCES.glob("*.cpp"))))
+        _run([*command, str(unit), "-o", str(partial)])
+        path = partial.replace(folder / f"{_stem(name, partial)}.so")
     logger.info("Compiled the CPU kernels in %.0f s into %s", time.perf_counter() - start, path)
+    return path
 
 
 def _run(command: list[str]) -> str:

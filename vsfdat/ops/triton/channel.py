@@ -7,10 +7,26 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..weights import ChannelWeights, Rows
-from .launch import alignment, channel_block, dot_precision, launch_for, on_device_of, power_of_two, programs, strides
+from ..interface import ChannelWeights, Rows
+from .launch import (
+    Launch,
+    Launches,
+    alignment,
+    channel_block,
+    dot_precision,
+    launch_for,
+    on_device_of,
+    power_of_two,
+    programs,
+    strides,
+)
 from .norm import PackedNorm, pack_norm
 from .tile import addresses, convolved, halo_statistics, load_part, load_parts, normalised, statistics, within
+
+_REDUCE = Launch(warps=4, wide_warps=8, stages=2, tile=(1, 64), occupancy=2)
+_REDUCES = Launches(large=_REDUCE, small=_REDUCE)
+_APPLY = Launch(warps=4, wide_warps=8, stages=1, tile=(8, 8))
+_APPLIES = Launches(large=_APPLY, small=_APPLY)
 
 
 @dataclass(frozen=True)
@@ -34,7 +50,7 @@ def channel_reduce(x: Tensor, weights: PackedChannel, rows: Rows) -> tuple[Tenso
 
     Args:
         x: [H, W, C].
-        weights: Packed.
+        weights: As packed by `pack_channel`.
         rows: First row and the row after the last.
 
     Returns:
@@ -42,7 +58,7 @@ def channel_reduce(x: Tensor, weights: PackedChannel, rows: Rows) -> tuple[Tenso
     """
     _, width, channels = x.shape
     start, stop = rows
-    launch = launch_for("channel_reduce", x)
+    launch = launch_for(_REDUCES, x)
     pixels, (_, step) = (stop - start) * width, launch.tile
     block = channel_block(channels)
     spans = min(programs(launch, x), triton.cdiv(pixels, step))
@@ -103,14 +119,14 @@ def channel_apply(x: Tensor, out: Tensor, weights: PackedChannel, matrix: Tensor
     Args:
         x: [H, W, C].
         out: [H, W, C], written in the rows alone; not x.
-        weights: Packed.
+        weights: As packed by `pack_channel`.
         matrix: [C, C], this frame's.
-        bias: [C], likewise.
+        bias: [C], this frame's too.
         rows: First row and the row after the last.
     """
     height, width, channels = x.shape
     start, stop = rows
-    launch = launch_for("channel_apply", x)
+    launch = launch_for(_APPLIES, x)
     tall, wide = launch.tile
     norm = weights.norm
     grid = (triton.cdiv(width, wide), triton.cdiv(stop - start, tall))

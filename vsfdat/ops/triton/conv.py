@@ -11,9 +11,24 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..weights import Rows
-from .launch import alignment, channel_block, dot_precision, launch_for, on_device_of, power_of_two, strides
+from ..interface import Rows
+from .launch import (
+    Launch,
+    Launches,
+    alignment,
+    channel_block,
+    dot_precision,
+    launch_for,
+    on_device_of,
+    power_of_two,
+    strides,
+)
 from .tile import addresses, within
+
+_LAUNCHES = Launches(
+    large=Launch(warps=4, wide_warps=4, stages=3, tile=(8, 16)),
+    small=Launch(warps=4, wide_warps=4, stages=2, tile=(8, 16)),
+)
 
 
 @dataclass(frozen=True)
@@ -38,14 +53,14 @@ def conv3x3(x: Tensor, out: Tensor, weights: PackedConv, residual: Tensor | None
     Args:
         x: [H, W, C_in].
         out: [H, W, C_out], written in the rows alone; not x.
-        weights: Packed.
+        weights: As packed by `pack_conv`.
         residual: [H, W, C_out]; may be out.
         rows: First row and the row after the last.
     """
     height, width, channels = x.shape
     start, stop = rows
     made = weights.taps.shape[1]
-    launch = launch_for("conv3x3", x)
+    launch = launch_for(_LAUNCHES, x)
     tall, wide = launch.tile
     block = min(channel_block(made), power_of_two(made))
     grid = (triton.cdiv(width, wide), triton.cdiv(stop - start, tall), triton.cdiv(made, block))

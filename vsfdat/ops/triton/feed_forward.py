@@ -6,8 +6,10 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..weights import FfnWeights, Rows
+from ..interface import FfnWeights, Rows
 from .launch import (
+    Launch,
+    Launches,
     alignment,
     channel_block,
     dot_precision,
@@ -19,6 +21,10 @@ from .launch import (
 from .norm import pack_taps
 from .tile import addresses, gelu, load_part, load_parts, normalised, statistics, within
 
+_LAUNCHES = Launches(
+    large=Launch(warps=4, wide_warps=8, stages=2, tile=(8, 16), occupancy=2),
+    small=Launch(warps=4, wide_warps=4, stages=1, tile=(8, 8), occupancy=2),
+)
 # Pixels of the halo tile that go through the first linear layer at a time: a warp group's rows of a Hopper matrix unit.
 _HALO_STEP = 64
 
@@ -57,13 +63,13 @@ def ffn(x: Tensor, out: Tensor, weights: PackedFfn, rows: Rows) -> None:
     Args:
         x: [H, W, C].
         out: [H, W, C], written in the rows alone; not x.
-        weights: Packed.
+        weights: As packed by `pack_ffn`.
         rows: First row and the row after the last.
     """
     height, width, channels = x.shape
     start, stop = rows
     hidden = weights.fc1.shape[0]
-    launch = launch_for("ffn", x)
+    launch = launch_for(_LAUNCHES, x)
     (tall, wide), block = launch.tile, channel_block(hidden)
     across, tiles = triton.cdiv(width, wide), triton.cdiv(width, wide) * triton.cdiv(stop - start, tall)
     grid = (min(programs(launch, x), tiles),)

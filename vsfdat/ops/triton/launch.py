@@ -1,7 +1,7 @@
-"""How each kernel is launched: explicit tables by GPU generation, so that no first frame waits for an autotuner.
+"""How each kernel is launched: explicitly by GPU generation, so that no first frame waits for an autotuner.
 
-Chosen by counting registers and shared memory (`python -m tests.bench.compile_matrix`), then swept on an H100, which
-changed the FFN's: tests/bench/NOTES.md.
+The kernels' own files say how. Chosen by counting registers and shared memory (`python -m tests.bench.compile_matrix`),
+then swept on an H100, which changed the FFN's: tests/bench/NOTES.md.
 """
 
 from contextlib import AbstractContextManager
@@ -38,60 +38,42 @@ class Launch:
         return {"num_warps": self.warps, "num_stages": self.stages, "enable_fp_fusion": True}
 
 
-# Shared memory a multiprocessor, by the first compute capability that has so much: a newer GPU takes the newest entry
-# not above it. In KiB: 8.0 has 164, 8.6 and 8.9 have 100, 9.0 and 10.0 have 228, 12.0 has 100.
-_SMALL, _LARGE = "100 KiB", "164 KiB and more"
-_GENERATIONS = {(8, 0): _LARGE, (8, 6): _SMALL, (8, 9): _SMALL, (9, 0): _LARGE, (10, 0): _LARGE, (12, 0): _SMALL}
+@dataclass(frozen=True)
+class Launches:
+    """One kernel's launches, by how much shared memory a multiprocessor has.
 
-_TABLES: dict[str, dict[str, Launch]] = {
-    _LARGE: {
-        "spatial_reduce": Launch(warps=4, wide_warps=8, stages=3, tile=(32, 16)),
-        "spatial_apply": Launch(warps=4, wide_warps=8, stages=2),
-        "channel_reduce": Launch(warps=4, wide_warps=8, stages=2, tile=(1, 64), occupancy=2),
-        "channel_apply": Launch(warps=4, wide_warps=8, stages=1, tile=(8, 8)),
-        "ffn": Launch(warps=4, wide_warps=8, stages=2, tile=(8, 16), occupancy=2),
-        "conv3x3": Launch(warps=4, wide_warps=4, stages=3, tile=(8, 16)),
-    },
-    _SMALL: {
-        "spatial_reduce": Launch(warps=4, wide_warps=8, stages=3, tile=(32, 16)),
-        "spatial_apply": Launch(warps=4, wide_warps=8, stages=1),
-        "channel_reduce": Launch(warps=4, wide_warps=8, stages=2, tile=(1, 64), occupancy=2),
-        "channel_apply": Launch(warps=4, wide_warps=8, stages=1, tile=(8, 8)),
-        "ffn": Launch(warps=4, wide_warps=4, stages=1, tile=(8, 8), occupancy=2),
-        "conv3x3": Launch(warps=4, wide_warps=4, stages=2, tile=(8, 16)),
-    },
-}
+    Args:
+        large: For 164 KiB and more.
+        small: For 100 KiB.
+    """
+
+    large: Launch
+    small: Launch
+
+
+# Whether a multiprocessor has much shared memory, by the first compute capability that has so much: a newer GPU takes
+# the newest entry not above it. In KiB: 8.0 has 164, 8.6 and 8.9 have 100, 9.0 and 10.0 have 228, 12.0 has 100.
+_IS_LARGE = {(8, 0): True, (8, 6): False, (8, 9): False, (9, 0): True, (10, 0): True, (12, 0): False}
+
+
+def launch_for(launches: Launches, x: Tensor) -> Launch:
+    """Choose a kernel's launch on a feature map [H, W, C]."""
+    return _choose(launches, capability_of(x), x.element_size(), x.shape[2])
 
 
 @cache
-def table(op: str, capability: tuple[int, int], itemsize: int, channels: int) -> Launch:
-    """Look a launch up.
-
-    Args:
-        op: The op's name.
-        capability: The GPU's compute capability, at least 8.0.
-        itemsize: Bytes an element of the feature maps; fp32 takes twice the shared memory, so it pipelines less.
-        channels: Of the feature maps.
-    """
-    entry = _TABLES[_memory(capability)][op]
+def _choose(launches: Launches, capability: tuple[int, int], itemsize: int, channels: int) -> Launch:
+    launch = launches.large if is_large(capability) else launches.small
     wide = channels > 128
+    # fp32 takes twice the shared memory, so it pipelines less.
     return replace(
-        entry, warps=entry.wide_warps if wide else entry.warps, stages=1 if wide or itemsize > 2 else entry.stages
+        launch, warps=launch.wide_warps if wide else launch.warps, stages=1 if wide or itemsize > 2 else launch.stages
     )
 
 
 def is_large(capability: tuple[int, int]) -> bool:
     """Whether a GPU has the shared memory that the kernels need in fp32: beyond 128 channels up to 115 KiB."""
-    return _memory(capability) == _LARGE
-
-
-def _memory(capability: tuple[int, int]) -> str:
-    return _GENERATIONS[max(known for known in _GENERATIONS if known <= capability)]
-
-
-def launch_for(op: str, x: Tensor) -> Launch:
-    """Look up the launch of an op on a feature map."""
-    return table(op, capability_of(x), x.element_size(), x.shape[2])
+    return _IS_LARGE[max(known for known in _IS_LARGE if known <= capability)]
 
 
 def capability_of(x: Tensor) -> tuple[int, int]:

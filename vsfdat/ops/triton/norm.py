@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, cat
 
-from ..weights import Norm
+from ..interface import Norm
 
 
 @dataclass(frozen=True)
@@ -12,8 +12,8 @@ class PackedNorm:
     """A LayerNorm and a depthwise 3×3 of its result, tap by tap, in fp32.
 
     Args:
-        weight: [C].
-        bias: [C].
+        weight: The norm's, [C].
+        bias: The norm's, [C].
         plain_taps: The convolution's, [9, C]: channels side by side, as the maps have them.
         taps: tap·weight, [9, C].
         shifts: tap·bias, [9, C], and their sum in a tenth row.

@@ -7,10 +7,27 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..weights import Rows, SpatialWeights
-from .launch import alignment, channel_block, dot_precision, launch_for, on_device_of, power_of_two, strides
+from ..interface import Rows, SpatialWeights
+from .launch import (
+    Launch,
+    Launches,
+    alignment,
+    channel_block,
+    dot_precision,
+    launch_for,
+    on_device_of,
+    power_of_two,
+    strides,
+)
 from .norm import PackedNorm, pack_norm
 from .tile import addresses, convolved, gelu, halo_statistics, load_part, normalised, statistics, within
+
+_REDUCE = Launch(warps=4, wide_warps=8, stages=3, tile=(32, 16))
+_REDUCES = Launches(large=_REDUCE, small=_REDUCE)
+_APPLIES = Launches(
+    large=Launch(warps=4, wide_warps=8, stages=2),
+    small=Launch(warps=4, wide_warps=8, stages=1),
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +61,7 @@ def spatial_reduce(x: Tensor, weights: PackedSpatial, rows: Rows) -> Tensor:
 
     Args:
         x: [H, W, C].
-        weights: Packed.
+        weights: As packed by `pack_spatial`.
         rows: First row and the row after the last.
 
     Returns:
@@ -52,7 +69,7 @@ def spatial_reduce(x: Tensor, weights: PackedSpatial, rows: Rows) -> Tensor:
     """
     height, width, channels = x.shape
     start, stop = rows
-    launch = launch_for("spatial_reduce", x)
+    launch = launch_for(_REDUCES, x)
     tall, wide = launch.tile
     # The outermost two columns only serve as neighbours.
     grid = (triton.cdiv(width, wide - 2), triton.cdiv(stop - start, tall))
@@ -123,16 +140,16 @@ def spatial_apply(
     Args:
         x: [H, W, C].
         out: [H, W, C], written in the rows alone; not x.
-        weights: Packed.
+        weights: As packed by `pack_spatial`.
         projection: [C, C], its rows already carrying the channel gate.
-        projection_bias: [C], likewise.
+        projection_bias: [C], carrying the gate too.
         rows: First row, a multiple of the window, and the row after the last.
     """
     height, width, channels = x.shape
     start, stop = rows
     window = weights.window
     heads = weights.bias.shape[0]
-    launch = launch_for("spatial_apply", x)
+    launch = launch_for(_APPLIES, x)
     norm = weights.norm
     grid = (triton.cdiv(width, window), triton.cdiv(stop - start, window))
     with on_device_of(x):
@@ -140,26 +157,28 @@ def spatial_apply(
             x, *strides(x), out, *strides(out), norm.weight, norm.bias, weights.qkv, weights.qkv_bias, weights.bias,
             norm.taps, norm.shifts, projection.to(x.dtype).contiguous(), projection_bias, start, stop, height, width,
             WINDOW=window, TOKENS=power_of_two(window**2), HALO=power_of_two((window + 2) ** 2),
-            HEADS=heads, HEAD=channels // heads, BLOCK_HEAD=power_of_two(channels // heads),
+            HEADS=heads, HEAD_DIM=channels // heads, BLOCK_HEAD=power_of_two(channels // heads),
             C=channels, BLOCK_C=channel_block(channels), HAS_BIAS=weights.qkv_bias is not None,
             PRECISION=dot_precision(x), ALIGN=alignment(x, out), **launch.options,
         )  # fmt: skip
 
 
 @triton.jit
-def _linear_head(n, matrix_ptr, bias_ptr, first, HEAD: tl.constexpr, BLOCK_HEAD: tl.constexpr, C: tl.constexpr,
+def _linear_head(n, matrix_ptr, bias_ptr, first, HEAD_DIM: tl.constexpr, BLOCK_HEAD: tl.constexpr, C: tl.constexpr,
                  BLOCK_C: tl.constexpr, HAS_BIAS: tl.constexpr, PRECISION: tl.constexpr):  # fmt: skip
-    """n · matrix[first : first + HEAD]ᵀ: [T, BLOCK_HEAD] in n's dtype, 0 beyond the head."""
+    """n · matrix[first : first + HEAD_DIM]ᵀ: [T, BLOCK_HEAD] in n's dtype, 0 beyond the head."""
     d = tl.arange(0, BLOCK_HEAD)
     total = tl.zeros([n[0].shape[0], BLOCK_HEAD], tl.float32)
     for i in tl.static_range(0, (C + BLOCK_C - 1) // BLOCK_C):
         c = i * BLOCK_C + tl.arange(0, BLOCK_C)
         matrix = tl.load(
-            matrix_ptr + (first + d)[None, :] * C + c[:, None], mask=(d < HEAD)[None, :] & (c < C)[:, None], other=0.0
+            matrix_ptr + (first + d)[None, :] * C + c[:, None],
+            mask=(d < HEAD_DIM)[None, :] & (c < C)[:, None],
+            other=0.0,
         )
         total = tl.dot(n[i], matrix, total, input_precision=PRECISION)
     if HAS_BIAS:
-        total += tl.load(bias_ptr + first + d, mask=d < HEAD, other=0.0)[None, :]
+        total += tl.load(bias_ptr + first + d, mask=d < HEAD_DIM, other=0.0)[None, :]
     return total.to(n[0].dtype)
 
 
@@ -181,7 +200,7 @@ def _attended(q, k, v, bias_ptr, t, WINDOW: tl.constexpr, PRECISION: tl.constexp
 def _spatial_apply(
     x_ptr, x_stride_y, x_stride_x, out_ptr, out_stride_y, out_stride_x, weight_ptr, norm_bias_ptr, qkv_ptr,
     qkv_bias_ptr, bias_ptr, taps_ptr, shifts_ptr, projection_ptr, projection_bias_ptr, start, stop, height, width,
-    WINDOW: tl.constexpr, TOKENS: tl.constexpr, HALO: tl.constexpr, HEADS: tl.constexpr, HEAD: tl.constexpr,
+    WINDOW: tl.constexpr, TOKENS: tl.constexpr, HALO: tl.constexpr, HEADS: tl.constexpr, HEAD_DIM: tl.constexpr,
     BLOCK_HEAD: tl.constexpr, C: tl.constexpr, BLOCK_C: tl.constexpr, HAS_BIAS: tl.constexpr, PRECISION: tl.constexpr,
     ALIGN: tl.constexpr,
 ):  # fmt: skip
@@ -194,7 +213,9 @@ def _spatial_apply(
     scale, offset = halo_statistics(
         x_ptr, x_stride_y, x_stride_x, top, left, height, width, WINDOW, WINDOW, HALO, C, ALIGN
     )
-    corner = tl.minimum(t // WINDOW * (WINDOW + 2) + t % WINDOW, HALO - 2 * WINDOW - 7)
+    # TOKENS is a power of two: there are tokens beyond the window, of which nothing is used. Their neighbours must be
+    # among the HALO statistics all the same, for a gather has no mask: the last one of nine is 2 rows and 2 further.
+    corner = tl.minimum(t // WINDOW * (WINDOW + 2) + t % WINDOW, HALO - 1 - (2 * (WINDOW + 2) + 2))
 
     centre = corner + (WINDOW + 3)
     own_scale, own_offset = tl.gather(scale, centre, 0), tl.gather(offset, centre, 0)
@@ -208,17 +229,17 @@ def _spatial_apply(
 
     d = tl.arange(0, BLOCK_HEAD)
     for head in range(HEADS):
-        first = head * HEAD
-        q = _linear_head(n, qkv_ptr, qkv_bias_ptr, first, HEAD, BLOCK_HEAD, C, BLOCK_C, HAS_BIAS, PRECISION)
-        k = _linear_head(n, qkv_ptr, qkv_bias_ptr, C + first, HEAD, BLOCK_HEAD, C, BLOCK_C, HAS_BIAS, PRECISION)
-        v = _linear_head(n, qkv_ptr, qkv_bias_ptr, 2 * C + first, HEAD, BLOCK_HEAD, C, BLOCK_C, HAS_BIAS, PRECISION)
+        first = head * HEAD_DIM
+        q = _linear_head(n, qkv_ptr, qkv_bias_ptr, first, HEAD_DIM, BLOCK_HEAD, C, BLOCK_C, HAS_BIAS, PRECISION)
+        k = _linear_head(n, qkv_ptr, qkv_bias_ptr, C + first, HEAD_DIM, BLOCK_HEAD, C, BLOCK_C, HAS_BIAS, PRECISION)
+        v = _linear_head(n, qkv_ptr, qkv_bias_ptr, 2 * C + first, HEAD_DIM, BLOCK_HEAD, C, BLOCK_C, HAS_BIAS, PRECISION)
         attended = _attended(q, k, v, bias_ptr + head * (WINDOW * WINDOW * WINDOW * WINDOW), t, WINDOW, PRECISION)
         projected = ()
         for i in tl.static_range(0, PARTS):
             c = i * BLOCK_C + tl.arange(0, BLOCK_C)
             projection = tl.load(
                 projection_ptr + c[None, :] * C + (first + d)[:, None],
-                mask=(c < C)[None, :] & (d < HEAD)[:, None],
+                mask=(c < C)[None, :] & (d < HEAD_DIM)[:, None],
                 other=0.0,
             )
             part = tl.dot(attended, projection, total[i], input_precision=PRECISION)

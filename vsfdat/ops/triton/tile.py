@@ -126,7 +126,7 @@ def convolved(
 
     Args:
         corner: Where the halo's statistics hold the pixels' upper left neighbours, [T].
-        scale, offset: `halo_statistics`.
+        scale, offset: What `halo_statistics` gave for the tile and its ring, [HALO].
         border: Whether the tile touches the frame's border.
         taps_ptr: tap·weight, [9, C] fp32.
         shifts_ptr: tap·bias, [9, C], and their sum in row 9.

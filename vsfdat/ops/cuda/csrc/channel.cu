@@ -5,12 +5,12 @@ constexpr int NT = C8 / 8;
 constexpr int MT = 8 / WARPS;  // tiles of 16 pixels a warp: two rows of 8, below each other
 
 // x + a + GELU(depthwise3×3(LN(x)))·sigmoid(a·gate), a = LN(x)·matrixᵀ + shift.
-KERNEL(WARPS * 32, PROGRAMS) channel_apply(const u16* x, u16* out, const u16* weight, const u16* bias, const u16* taps,
-                                           const float* gate, const u16* matrix, const float* shift, int start, int stop,
-                                           int height, int width) {
+KERNEL(WARPS * 32, BLOCKS_PER_SM)
+channel_apply(const u16* x, u16* out, const u16* weight, const u16* bias, const u16* taps, const float* gate,
+              const u16* matrix, const float* shift, int start, int stop, int height, int width) {
     constexpr int THREADS = WARPS * 32;
     const Lane own(threadIdx.x);
-    const Frame frame = {start, stop, height, width};
+    const Extent extent = {start, stop, height, width};
     const int top = start + blockIdx.y * TILE_H, left = blockIdx.x * TILE_W;
     u16* n = (u16*)shared_memory;          // [HALO, CP]
     u32* tap = (u32*)(n + HALO * CP);      // [C8 / 2, TAPS]
@@ -18,7 +18,7 @@ KERNEL(WARPS * 32, PROGRAMS) channel_apply(const u16* x, u16* out, const u16* we
     copy_matrix<THREADS>((u16*)tap, taps, 1, C8 * TAPS, 0, own.thread);
     copy_matrix<THREADS>(w, matrix, C8, C8, CP, own.thread);
     end_copies();
-    normalise_halo<THREADS, 6>(n, x, weight, bias, frame, top, left, own.thread);
+    normalise_halo<THREADS, 6>(n, x, weight, bias, extent, top, left, own.thread);
     await_copies();
     barrier();
 
@@ -60,15 +60,16 @@ KERNEL(WARPS * 32, PROGRAMS) channel_apply(const u16* x, u16* out, const u16* we
             result[j][i] = pair(sum[0] + low(bent) * opening[i], sum[1] + high(bent) * opening[i]);
         }
     }
-    store_result<THREADS>(out, x, n, result, frame, top, left, row, column + own.g, own);
+    store_result<THREADS>(out, x, n, result, extent, top, left, row, column + own.g, own);
 }
 
-// nᵀn and n summed over the pixels of the spans blockIdx.x, + gridDim.x, …, n = LN(x): [programs, C8, C8], [programs, C].
+// nᵀn and n summed over the pixels of the spans blockIdx.x, + gridDim.x, …, n = LN(x): [blocks, C8, C8], [blocks, C].
 // A warp makes 16 rows of the matrix.
-constexpr int STRIPES = (C8 + 15) / 16, GRAM_THREADS = STRIPES * 32, SPAN = 128;
+constexpr int STRIPES = (C8 + 15) / 16, GRAM_THREADS = STRIPES * 32;
 
-KERNEL(GRAM_THREADS, GRAM_THREADS > 256 ? 1 : 2) channel_reduce(const u16* x, float* gram, float* sums, const u16* weight, const u16* bias,
-                                       int start, int stop, int height, int width) {
+KERNEL(GRAM_THREADS, GRAM_THREADS > 256 ? 1 : 2)
+channel_reduce(const u16* x, float* gram, float* sums, const u16* weight, const u16* bias, int start, int stop,
+               int height, int width) {
     const Lane own(threadIdx.x);
     u16* n = (u16*)shared_memory;  // [SPAN, CP], and 8 numbers that the last row's tiles may touch
     const long long first = (long long)start * width, last = (long long)stop * width;
@@ -77,8 +78,9 @@ KERNEL(GRAM_THREADS, GRAM_THREADS > 256 ? 1 : 2) channel_reduce(const u16* x, fl
     for (int i = own.thread; i < 8; i += GRAM_THREADS) n[SPAN * CP + i] = 0;
     for (long long from = first + (long long)blockIdx.x * SPAN; from < last; from += (long long)gridDim.x * SPAN) {
         barrier();  // all are done with the last span
-        normalise<GRAM_THREADS, SPAN, 4>(n, weight, bias, own.thread,
-                                [&](int p) -> const u16* { return from + p < last ? x + (from + p) * C : nullptr; });
+        normalise<GRAM_THREADS, SPAN, 4>(n, weight, bias, own.thread, [&](int p) -> const u16* {
+            return from + p < last ? x + (from + p) * C : nullptr;
+        });
         barrier();
 #pragma unroll 2
         for (int k = 0; k < SPAN; k += 16) {

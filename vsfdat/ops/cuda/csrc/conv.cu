@@ -3,18 +3,19 @@
 #include "tile.cuh"
 
 constexpr int THREADS = WARPS * 32;
-constexpr int ACROSS = MADE > 32 ? 2 : 1;                         // warps beside each other
-constexpr int NT = ((MADE + 7) / 8 + ACROSS - 1) / ACROSS;        // column tiles a warp
+constexpr int ACROSS = MADE > 32 ? 2 : 1;                          // warps beside each other
+constexpr int NT = ((MADE + 7) / 8 + ACROSS - 1) / ACROSS;         // column tiles a warp
 constexpr int COLUMNS = NT * 8 * ACROSS, MT = 8 * ACROSS / WARPS;  // row tiles a warp
 constexpr int MP = odd_eighths(COLUMNS);
 
 // conv3×3(x) + bias + residual: x [H, W, C], out and residual [H, W, MADE]; taps [9, COLUMNS, C8].
-KERNEL(THREADS, PROGRAMS) conv3x3(const u16* x, u16* out, const u16* residual, const u16* taps, const float* bias, int start,
-                                  int stop, int height, int width) {
+KERNEL(THREADS, BLOCKS_PER_SM)
+conv3x3(const u16* x, u16* out, const u16* residual, const u16* taps, const float* bias, int start, int stop,
+        int height, int width) {
     const Lane own(threadIdx.x);
     const int top = start + blockIdx.y * TILE_H, left = blockIdx.x * TILE_W;
-    u16* n = (u16*)shared_memory;                 // [HALO, CP]
-    u16* w = n + HALO * CP;                       // [STAGES, COLUMNS, CP]
+    u16* n = (u16*)shared_memory;  // [HALO, CP]
+    u16* w = n + HALO * CP;        // [STAGES, COLUMNS, CP]
     for (int i = own.thread; i < HALO * (C8 / 8); i += THREADS) {
         const int p = i / (C8 / 8), c = i % (C8 / 8) * 8;
         const int row = top - 1 + p / HALO_W, column = left - 1 + p % HALO_W;
@@ -41,7 +42,8 @@ KERNEL(THREADS, PROGRAMS) conv3x3(const u16* x, u16* out, const u16* residual, c
         await_copies();
         barrier();  // this tap is here, and of two all are done with the last one's place
         if (STAGES == 2 && tap < 8)
-            copy_matrix<THREADS>(w + (tap + 1) % 2 * COLUMNS * CP, taps + (tap + 1) * COLUMNS * C8, COLUMNS, C8, CP, own.thread);
+            copy_matrix<THREADS>(w + (tap + 1) % 2 * COLUMNS * CP, taps + (tap + 1) * COLUMNS * C8, COLUMNS, C8, CP,
+                                 own.thread);
         end_copies();
         u32 rows[MT];
 #pragma unroll

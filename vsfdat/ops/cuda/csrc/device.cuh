@@ -1,5 +1,7 @@
 // What the kernels ask of the GPU: pairs of 16-bit numbers, matrix products of a warp, copies that run ahead.
-// Compiled by NVRTC without any header; FDAT_EMULATED puts the tests' stand-in for a GPU in its place.
+// Compiled by NVRTC without any header; FDAT_EMULATED puts the tests' stand-in for a GPU in its place. Names in
+// capitals that no source defines (TILE_H, C, WARPS, …) are what the host compiles with: ../sizes.py and the ops'
+// `load_for`.
 #pragma once
 
 typedef unsigned short u16;
@@ -10,7 +12,7 @@ typedef unsigned int u32;
 #else
 
 #define DEVICE __device__ __forceinline__
-#define KERNEL(threads, programs) extern "C" __global__ void __launch_bounds__(threads, programs)
+#define KERNEL(threads, blocks) extern "C" __global__ void __launch_bounds__(threads, blocks)
 
 #ifdef FDAT_BF16
 #define FDAT_TYPE "bf16"
@@ -18,8 +20,12 @@ typedef unsigned int u32;
 #define FDAT_TYPE "f16"
 #endif
 
-struct alignas(16) Vector { u32 part[4]; };
-struct alignas(8) HalfVector { u32 part[2]; };
+struct alignas(16) Vector {
+    u32 part[4];
+};
+struct alignas(8) HalfVector {
+    u32 part[2];
+};
 
 extern __shared__ Vector shared_memory[];
 
@@ -75,40 +81,50 @@ DEVICE u32 place(const void* p) { return (u32)__cvta_generic_to_shared(p); }
 // Four 8×8 matrices of 16-bit numbers; lane l gives the place of row l % 8 of matrix l / 8.
 DEVICE void load_matrices(u32 (&d)[4], u32 row) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-        : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3]) : "r"(row) : "memory");
+                 : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+                 : "r"(row)
+                 : "memory");
 }
 DEVICE void load_transposed(u32 (&d)[4], u32 row) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
-        : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3]) : "r"(row) : "memory");
+                 : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+                 : "r"(row)
+                 : "memory");
 }
 
 // d += a·b: [16, 16]·[16, 8]. Lane 4·g + t holds of a: (g, 2t), (g + 8, 2t), (g, 2t + 8), (g + 8, 2t + 8), pairs along
 // the row; of b: (2t, g), (2t + 8, g), pairs down the column; of d: (g, 2t), (g, 2t + 1), (g + 8, 2t), (g + 8, 2t + 1).
 DEVICE void multiply16(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
-    asm("mma.sync.aligned.m16n8k16.row.col.f32." FDAT_TYPE "." FDAT_TYPE ".f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+    asm("mma.sync.aligned.m16n8k16.row.col.f32." FDAT_TYPE "." FDAT_TYPE
+        ".f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 #ifndef FDAT_BF16
 // Summed in fp16, for half the registers and on GeForce half the time: pairs d: (g, 2t), (g + 8, 2t).
 DEVICE void multiply16(u32 (&d)[2], const u32 (&a)[4], u32 b0, u32 b1) {
     asm("mma.sync.aligned.m16n8k16.row.col.f16.f16.f16.f16 {%0,%1}, {%2,%3,%4,%5}, {%6,%7}, {%0,%1};"
-        : "+r"(d[0]), "+r"(d[1]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+        : "+r"(d[0]), "+r"(d[1])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 DEVICE void multiply8(u32 (&d)[2], u32 a0, u32 a1, u32 b0) {
     asm("mma.sync.aligned.m16n8k8.row.col.f16.f16.f16.f16 {%0,%1}, {%2,%3}, {%4}, {%0,%1};"
-        : "+r"(d[0]), "+r"(d[1]) : "r"(a0), "r"(a1), "r"(b0));
+        : "+r"(d[0]), "+r"(d[1])
+        : "r"(a0), "r"(a1), "r"(b0));
 }
 #endif
 // The same with 8 instead of 16 terms: [16, 8]·[8, 8].
 DEVICE void multiply8(float (&d)[4], u32 a0, u32 a1, u32 b0) {
-    asm("mma.sync.aligned.m16n8k8.row.col.f32." FDAT_TYPE "." FDAT_TYPE ".f32 {%0,%1,%2,%3}, {%4,%5}, {%6}, {%0,%1,%2,%3};"
-        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a0), "r"(a1), "r"(b0));
+    asm("mma.sync.aligned.m16n8k8.row.col.f32." FDAT_TYPE "." FDAT_TYPE
+        ".f32 {%0,%1,%2,%3}, {%4,%5}, {%6}, {%0,%1,%2,%3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a0), "r"(a1), "r"(b0));
 }
 
-// 16 bytes from global to shared memory behind the program's back, zeros where `exists` is not.
+// 16 bytes from global to shared memory behind the threads' backs, zeros where `exists` is not.
 DEVICE void copy_ahead(u32 to, const void* from, bool exists = true) {
     int bytes = exists ? 16 : 0;
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" :: "r"(to), "l"(from), "r"(bytes) : "memory");
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes) : "memory");
 }
 DEVICE void end_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 // Wait until all copies of this thread have arrived.

@@ -6,27 +6,29 @@ constexpr int HP = odd_eighths(D_STEP), STEPS = D / D_STEP;  // D padded to a mu
 constexpr int ROWS = (HALO + 15) / 16 * 16;
 constexpr int ACROSS = WARPS / 4, NT1 = D_STEP / 8 / ACROSS;  // fc1: 4 warps of 3 row tiles, the columns among the rest
 static_assert(D_STEP % 16 == 0 && D_STEP % (8 * ACROSS) == 0 && D % D_STEP == 0, "every warp makes whole tiles");
-constexpr int MT2 = 8 / WARPS, NT2 = C8 / 8;                  // fc2: row tiles a warp, each two rows of 8 pixels
+constexpr int MT2 = 8 / WARPS, NT2 = C8 / 8;  // fc2: row tiles a warp, each two rows of 8 pixels
 
-KERNEL(WARPS * 32, PROGRAMS) ffn(const u16* x, u16* out, const u16* weight, const u16* bias, const u16* fc1, const u16* taps,
-                                 const u16* fc2, int start, int stop, int height, int width) {
+KERNEL(WARPS * 32, BLOCKS_PER_SM)
+ffn(const u16* x, u16* out, const u16* weight, const u16* bias, const u16* fc1, const u16* taps, const u16* fc2,
+    int start, int stop, int height, int width) {
     const Lane own(threadIdx.x);
-    const Frame frame = {start, stop, height, width};
+    const Extent extent = {start, stop, height, width};
     const int top = start + blockIdx.y * TILE_H, left = blockIdx.x * TILE_W;
-    u16* n = (u16*)shared_memory;             // [ROWS, CP]
-    u16* hidden = n + ROWS * CP;              // [ROWS, HP]
-    u16* first = hidden + ROWS * HP;          // [D_STEP, CP]
-    u16* second = first + D_STEP * CP;        // [C8, HP]
-    u32* tap = (u32*)(second + C8 * HP);      // [D_STEP / 2, TAPS]
+    u16* n = (u16*)shared_memory;         // [ROWS, CP]
+    u16* hidden = n + ROWS * CP;          // [ROWS, HP]
+    u16* first = hidden + ROWS * HP;      // [D_STEP, CP]
+    u16* second = first + D_STEP * CP;    // [C8, HP]
+    u32* tap = (u32*)(second + C8 * HP);  // [D_STEP / 2, TAPS]
 
     copy_matrix<WARPS * 32>(first, fc1, D_STEP, C8, CP, own.thread);
     end_copies();
-    normalise_halo<WARPS * 32, 6>(n, x, weight, bias, frame, top, left, own.thread);
+    normalise_halo<WARPS * 32, 6>(n, x, weight, bias, extent, top, left, own.thread);
     for (int i = own.thread; i < (ROWS - HALO) * CP / 2; i += WARPS * 32) ((u32*)(n + HALO * CP))[i] = 0;
 
     u32 rows[3];
 #pragma unroll
-    for (int m = 0; m < 3; m++) rows[m] = place(n + ((own.warp % 4 * 3 + m) * 16 + own.lane % 16) * CP + own.lane / 16 * 8);
+    for (int m = 0; m < 3; m++)
+        rows[m] = place(n + ((own.warp % 4 * 3 + m) * 16 + own.lane % 16) * CP + own.lane / 16 * 8);
     const int column = own.warp / 4 * NT1 * 8;  // of fc1's
     const int wx = own.warp % 2 * 8 + own.g, wy = own.warp / 2 * MT2 * 2;
     // Of fc2's part, two column tiles by two eighths of the step; of an odd last one, what is not used too.
@@ -46,14 +48,15 @@ KERNEL(WARPS * 32, PROGRAMS) ffn(const u16* x, u16* out, const u16* weight, cons
         for (int m = 0; m < 3; m++)
 #pragma unroll
             for (int k = 0; k < NT1; k++) {
-                // No bias, and GELU(0) is 0: outside of the frame the hidden channels are as the convolution wants them.
+                // No bias, and GELU(0) is 0: outside of the map the hidden channels are as the convolution wants them.
                 u16* to = hidden + ((own.warp % 4 * 3 + m) * 16 + own.g) * HP + column + k * 8 + own.t * 2;
                 *(u32*)to = gelu(rounded(made[m][k], 0));
                 *(u32*)(to + 8 * HP) = gelu(rounded(made[m][k], 1));
             }
         await_copies();
         barrier();  // the hidden channels and fc2's part are here, and all are done with fc1's
-        if (step + 1 < STEPS) copy_matrix<WARPS * 32>(first, fc1 + (step + 1) * D_STEP * C8, D_STEP, C8, CP, own.thread);
+        if (step + 1 < STEPS)
+            copy_matrix<WARPS * 32>(first, fc1 + (step + 1) * D_STEP * C8, D_STEP, C8, CP, own.thread);
         end_copies();
 
 #pragma unroll
@@ -90,5 +93,5 @@ KERNEL(WARPS * 32, PROGRAMS) ffn(const u16* x, u16* out, const u16* weight, cons
             *(u32*)(to + TILE_W * CP) = pair(sum[m][j][2], sum[m][j][3]);
         }
     barrier();
-    store_sum<WARPS * 32>(out, x, n, frame, top, left, own.thread);
+    store_sum<WARPS * 32>(out, x, n, extent, top, left, own.thread);
 }

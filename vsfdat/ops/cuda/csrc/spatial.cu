@@ -1,14 +1,13 @@
 // Spatial blocks: window attention beside a depthwise convolution; and the convolution's sums, for the channel gate.
 #include "tile.cuh"
 
-constexpr int WINDOW = 8, TOKENS = WINDOW * WINDOW;
-constexpr int HEAD = 32;                      // a head's channels, padded with zeros
-constexpr int KP = HEAD + 8;                  // numbers a token takes in shared memory
-constexpr int WIDE = HEADS * HEAD, WIDE_P = odd_eighths(WIDE);
+constexpr int TOKENS = WINDOW * WINDOW;
+constexpr int KP = HEAD_DIM + 8;  // numbers a token takes in shared memory; a head's channels end in zeros
+constexpr int WIDE = HEADS * HEAD_DIM, WIDE_P = odd_eighths(WIDE);
 constexpr int NT = C8 / 8;
-constexpr int MT = 8 / WARPS;                 // tiles of 16 tokens a warp
-constexpr int ARENA = 3 * HEAD * CP + 4 * TOKENS * KP;       // a head's weights, and keys and values of two windows
-constexpr int FIT = ARENA / WIDE_P / 16 * 16;                // columns of the projection that fit in their place
+constexpr int MT = 8 / WARPS;                               // tiles of 16 tokens a warp
+constexpr int ARENA = 3 * HEAD_DIM * CP + 4 * TOKENS * KP;  // a head's weights, and keys and values of two windows
+constexpr int FIT = ARENA / WIDE_P / 16 * 16;               // columns of the projection that fit in their place
 constexpr int PART = FIT < C8 ? FIT : C8, PARTS = (C8 + PART - 1) / PART;
 
 // exp(score − the row's largest), and one over the rows' sums; a lane holds parts of rows g and g + 8.
@@ -34,33 +33,34 @@ DEVICE void softmax(float (&score)[8][4], float (&inverse)[2]) {
     }
 }
 
-// x + window_attention(LN(x))·projectionᵀ + projection_bias + GELU(depthwise3×3(LN(x))): two windows a program, a
+// x + window_attention(LN(x))·projectionᵀ + projection_bias + GELU(depthwise3×3(LN(x))): two windows a block, a
 // head's weights at a time.
-KERNEL(WARPS * 32, PROGRAMS) spatial_apply(const u16* x, u16* out, const u16* weight, const u16* bias, const u16* qkv,
-                                           const float* qkv_bias, const Vector* position, const u16* taps,
-                                           const u16* projection, const float* projection_bias, int start, int stop,
-                                           int height, int width) {
+KERNEL(WARPS * 32, BLOCKS_PER_SM)
+spatial_apply(const u16* x, u16* out, const u16* weight, const u16* bias, const u16* qkv, const float* qkv_bias,
+              const Vector* position, const u16* taps, const u16* projection, const float* projection_bias, int start,
+              int stop, int height, int width) {
     constexpr int THREADS = WARPS * 32;
     const Lane own(threadIdx.x);
-    const Frame frame = {start, stop, height, width};
+    const Extent extent = {start, stop, height, width};
     const int top = start + blockIdx.y * TILE_H, left = blockIdx.x * TILE_W;
     u16* n = (u16*)shared_memory;              // [HALO, CP]
     u32* tap = (u32*)(n + HALO * CP);          // [C8 / 2, TAPS]
     u16* arena = (u16*)(tap + C8 / 2 * TAPS);  // [96, CP] of weights, then keys and values; later [PART, WIDE_P]
     const int window = own.warp / (WARPS / 2), token = own.warp % (WARPS / 2) * MT * 16;
-    u16* key = arena + 3 * HEAD * CP + window * 2 * TOKENS * KP;  // [TOKENS, KP]
+    u16* key = arena + 3 * HEAD_DIM * CP + window * 2 * TOKENS * KP;  // [TOKENS, KP]
     u16* value = key + TOKENS * KP;
 
     copy_matrix<THREADS>((u16*)tap, taps, 1, C8 * TAPS, 0, own.thread);
-    copy_matrix<THREADS>(arena, qkv, 3 * HEAD, C8, CP, own.thread);
+    copy_matrix<THREADS>(arena, qkv, 3 * HEAD_DIM, C8, CP, own.thread);
     end_copies();
-    normalise_halo<THREADS, 6>(n, x, weight, bias, frame, top, left, own.thread);
+    normalise_halo<THREADS, 6>(n, x, weight, bias, extent, top, left, own.thread);
 
     const int r = own.lane % 16;
     u32 rows[MT];
 #pragma unroll
     for (int m = 0; m < MT; m++)
-        rows[m] = place(n + ((token / 8 + m * 2 + r / 8 + 1) * HALO_W + window * 8 + r % 8 + 1) * CP + own.lane / 16 * 8);
+        rows[m] =
+            place(n + ((token / 8 + m * 2 + r / 8 + 1) * HALO_W + window * 8 + r % 8 + 1) * CP + own.lane / 16 * 8);
     const u32 keys = place(key + (own.lane % 8 + own.lane / 16 * 8) * KP + own.lane / 8 % 2 * 8);
     const u32 values = place(value + own.lane % 16 * KP + own.lane / 16 * 8);
     u32 attended[MT][HEADS][2][4];
@@ -71,7 +71,8 @@ KERNEL(WARPS * 32, PROGRAMS) spatial_apply(const u16* x, u16* out, const u16* we
         Sums made[MT][12];
 #pragma unroll
         for (int j = 0; j < 12; j++) {
-            const float even = qkv_bias[head * 96 + j * 8 + own.t * 2], odd = qkv_bias[head * 96 + j * 8 + own.t * 2 + 1];
+            const float even = qkv_bias[head * 96 + j * 8 + own.t * 2],
+                        odd = qkv_bias[head * 96 + j * 8 + own.t * 2 + 1];
 #pragma unroll
             for (int m = 0; m < MT; m++) begin(made[m][j], even, odd);
         }
@@ -90,7 +91,8 @@ KERNEL(WARPS * 32, PROGRAMS) spatial_apply(const u16* x, u16* out, const u16* we
             }
         }
         barrier();  // keys and values are here, and all are done with the weights
-        if (head + 1 < HEADS) copy_matrix<THREADS>(arena, qkv + (head + 1) * 3 * HEAD * C8, 3 * HEAD, C8, CP, own.thread);
+        if (head + 1 < HEADS)
+            copy_matrix<THREADS>(arena, qkv + (head + 1) * 3 * HEAD_DIM * C8, 3 * HEAD_DIM, C8, CP, own.thread);
         end_copies();
 
         float score[MT][8][4];
@@ -193,21 +195,20 @@ KERNEL(WARPS * 32, PROGRAMS) spatial_apply(const u16* x, u16* out, const u16* we
             }
         }
     }
-    store_result<THREADS>(out, x, n, result, frame, top, left, row, column, own);
+    store_result<THREADS>(out, x, n, result, extent, top, left, row, column, own);
 }
 
-constexpr int THREADS = 256;  // of spatial_reduce
-
-// Sums of GELU(depthwise3×3(LN(x))) over the tiles blockIdx.x, + gridDim.x, …: [programs, C]. A warp walks down half
+// Sums of GELU(depthwise3×3(LN(x))) over the tiles blockIdx.x, + gridDim.x, …: [blocks, C]. A warp walks down half
 // a tile's columns.
-KERNEL(THREADS, 3) spatial_reduce(const u16* x, float* sums, const u16* weight, const u16* bias, const u16* taps,
-                                  int start, int stop, int height, int width) {
+KERNEL(REDUCE_THREADS, 3)
+spatial_reduce(const u16* x, float* sums, const u16* weight, const u16* bias, const u16* taps, int start, int stop,
+               int height, int width) {
     const Lane own(threadIdx.x);
-    const Frame frame = {start, stop, height, width};
-    u16* n = (u16*)shared_memory;       // [HALO, CP]
-    u32* tap = (u32*)(n + HALO * CP);   // [C8 / 2, TAPS]
+    const Extent extent = {start, stop, height, width};
+    u16* n = (u16*)shared_memory;                 // [HALO, CP]
+    u32* tap = (u32*)(n + HALO * CP);             // [C8 / 2, TAPS]
     float* half = (float*)(tap + C8 / 2 * TAPS);  // [2, C8]
-    copy_matrix<THREADS>((u16*)tap, taps, 1, C8 * TAPS, 0, own.thread);
+    copy_matrix<REDUCE_THREADS>((u16*)tap, taps, 1, C8 * TAPS, 0, own.thread);
     end_copies();
     await_copies();
     constexpr int OWN = (NT + 3) / 4;  // column tiles a warp: own.warp / 2, + 4, …
@@ -216,7 +217,7 @@ KERNEL(THREADS, 3) spatial_reduce(const u16* x, float* sums, const u16* weight, 
     for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
         const int top = start + tile / across * TILE_H, left = tile % across * TILE_W;
         barrier();  // all are done with the last tile
-        normalise_halo<THREADS, 3>(n, x, weight, bias, frame, top, left, own.thread);
+        normalise_halo<REDUCE_THREADS, 3>(n, x, weight, bias, extent, top, left, own.thread);
         barrier();
         const int column = own.warp % 2 * 8 + own.g;
         if (left + column >= width) continue;
@@ -246,5 +247,5 @@ KERNEL(THREADS, 3) spatial_reduce(const u16* x, float* sums, const u16* weight, 
         }
     }
     barrier();
-    for (int c = own.thread; c < C; c += THREADS) sums[blockIdx.x * C + c] = half[c] + half[C8 + c];
+    for (int c = own.thread; c < C; c += REDUCE_THREADS) sums[blockIdx.x * C + c] = half[c] + half[C8 + c];
 }

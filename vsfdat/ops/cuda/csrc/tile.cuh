@@ -10,14 +10,18 @@ DEVICE constexpr int odd_eighths(int n) { return n / 8 % 2 ? n : n + 8; }
 
 constexpr int C8 = (C + 7) / 8 * 8;
 constexpr int CP = odd_eighths(C8);
-constexpr int TILE_H = 8, TILE_W = 16, HALO_W = TILE_W + 2, HALO = (TILE_H + 2) * HALO_W, TILE = TILE_H * TILE_W;
+constexpr int HALO_W = TILE_W + 2, HALO = (TILE_H + 2) * HALO_W, TILE = TILE_H * TILE_W;
 
+// A thread's place. A warp's 32 lanes are counted as 4·g + t, as the matrix instructions do (`multiply16` has the
+// tables): of the left side and of the result a lane has the rows g and g + 8, of the right side the column g; along
+// the other axis it has pairs of neighbours, the t-th and, of 16, the t-th of the second half.
 struct Lane {
     int thread, warp, lane, g, t;
     DEVICE Lane(int thread) : thread(thread), warp(thread / 32), lane(thread % 32), g(lane / 4), t(lane % 4) {}
 };
 
-struct Frame {
+// What a kernel is told of a map: the rows that it makes, and the map's size.
+struct Extent {
     int start, stop, height, width;
 };
 
@@ -72,8 +76,8 @@ DEVICE void store_channels(u16* pixel, int c, const Vector& v) {
     }
 }
 
-// LayerNorm of COUNT pixels into shared memory [COUNT, CP], zeros where `address` gives none; weight and bias [C8]. Eight
-// lanes share a pixel, AHEAD of them are loaded before the first is used. Sums and squares in one pass: of 16-bit
+// LayerNorm of COUNT pixels into shared memory [COUNT, CP], zeros where `address` gives none; weight and bias [C8].
+// Eight lanes share a pixel, AHEAD of them are loaded before the first is used. Sums and squares in one pass: of 16-bit
 // numbers fp32 sums lose nothing that the numbers had.
 template <int THREADS, int COUNT, int AHEAD, typename Address>
 DEVICE void normalise(u16* n, const u16* weight, const u16* bias, int thread, Address address) {
@@ -120,7 +124,8 @@ DEVICE void normalise(u16* n, const u16* weight, const u16* bias, int thread, Ad
                 Vector result = {};
 #pragma unroll
                 for (int j = 0; j < 4; j++) {
-                    const u32 level = pair(low(v[i][k].part[j]) * scale + offset, high(v[i][k].part[j]) * scale + offset);
+                    const u32 level =
+                        pair(low(v[i][k].part[j]) * scale + offset, high(v[i][k].part[j]) * scale + offset);
                     if (exists[i]) result.part[j] = multiply_add(level, w[k].part[j], b[k].part[j]);
                 }
                 if (c + k * 64 < C8 && p < COUNT) *(Vector*)(n + p * CP + c + k * 64) = result;
@@ -129,13 +134,14 @@ DEVICE void normalise(u16* n, const u16* weight, const u16* bias, int thread, Ad
     }
 }
 
-// The tile's pixels and the ring around them, normalised: [HALO, CP]; zeros outside of the frame.
+// The tile's pixels and the ring around them, normalised: [HALO, CP]; zeros outside of the map.
 template <int THREADS, int AHEAD>
-DEVICE void normalise_halo(u16* n, const u16* x, const u16* weight, const u16* bias, const Frame& frame, int top, int left, int thread) {
+DEVICE void normalise_halo(u16* n, const u16* x, const u16* weight, const u16* bias, const Extent& extent, int top,
+                           int left, int thread) {
     normalise<THREADS, HALO, AHEAD>(n, weight, bias, thread, [&](int p) -> const u16* {
         const int row = top - 1 + p / HALO_W, column = left - 1 + p % HALO_W;
-        const bool inside = row >= 0 && row < frame.height && column >= 0 && column < frame.width;
-        return inside ? x + ((long long)row * frame.width + column) * C : nullptr;
+        const bool inside = row >= 0 && row < extent.height && column >= 0 && column < extent.width;
+        return inside ? x + ((long long)row * extent.width + column) * C : nullptr;
     });
 }
 
@@ -148,8 +154,8 @@ DEVICE void copy_matrix(u16* to, const u16* from, int rows, int columns, int str
         copy_ahead(first + (i / vectors * stride + i % vectors * 8) * 2, from + i * 8);
 }
 
-// d[m][n] += a[m]·wᵀ over K terms: 16-row tiles of shared memory by 8-column tiles of w [columns, K], rows STRIDE apart.
-// a[m] is the place of this lane's row (lane % 16) and eighth (lane / 16) of tile m.
+// d[m][n] += a[m]·wᵀ over K terms: 16-row tiles of shared memory by 8-column tiles of w [columns, K], rows STRIDE
+// apart. a[m] is the place of this lane's row (lane % 16) and eighth (lane / 16) of tile m.
 template <int K, int STRIDE, int MT, int NT, typename Sum, int N>
 DEVICE void multiply(Sum (&d)[MT][NT][N], const u32 (&a)[MT], u32 w, int lane) {
     const u32 two = w + ((lane % 8 + lane / 16 * 8) * STRIDE + lane / 8 % 2 * 8) * 2;  // column tiles
@@ -175,7 +181,8 @@ DEVICE void multiply(Sum (&d)[MT][NT][N], const u32 (&a)[MT], u32 w, int lane) {
         const u32 four = w + lane * STRIDE * 2, last = w + (lane / 8 < NT % 4 ? lane : lane % 8) * STRIDE * 2;
         u32 left[MT][4];
 #pragma unroll
-        for (int m = 0; m < MT; m++) load_matrices(left[m], a[m] + (k - lane / 16 * 8) * 2);  // its upper half is not used
+        for (int m = 0; m < MT; m++)
+            load_matrices(left[m], a[m] + (k - lane / 16 * 8) * 2);  // its upper half is not used
 #pragma unroll
         for (int n = 0; n < NT; n += 4) {
             u32 right[4];
@@ -203,17 +210,17 @@ DEVICE u32 rounded(const float (&d)[4], int lower) { return pair(d[lower * 2], d
 DEVICE u32 rounded(const u32 (&d)[2], int lower) { return d[lower]; }
 
 // Result tiles as the left side of the next product: columns 16·k … 16·k + 15 of d.
-template <int NT, typename Sum, int N> DEVICE void as_left(u32 (&left)[4], const Sum (&d)[NT][N], int k) {
+template <int NT, typename Sum, int N>
+DEVICE void as_left(u32 (&left)[4], const Sum (&d)[NT][N], int k) {
 #pragma unroll
     for (int i = 0; i < 4; i++) left[i] = rounded(d[2 * k + i / 2], i % 2);
 }
 
-// Two channels' depthwise taps take TAPS pairs: nine, column by column, and three that fill up three vectors.
-constexpr int TAPS = 12;
-
-// Depthwise 3×3 at ROWS pixels below each other, two channels: `at` is the upper left neighbour of the topmost in shared
-// memory, pixels `stride` apart.
-template <int ROWS> DEVICE void depthwise(u32 (&sum)[ROWS], const u16* at, int stride, const u32* taps) {
+// Depthwise 3×3 at ROWS pixels below each other, two channels: `at` is the upper left neighbour of the topmost in
+// shared memory, pixels `stride` apart. Two channels' taps take TAPS pairs: nine, column by column, and three that fill
+// up three vectors.
+template <int ROWS>
+DEVICE void depthwise(u32 (&sum)[ROWS], const u16* at, int stride, const u32* taps) {
     u32 tap[TAPS];
 #pragma unroll
     for (int i = 0; i < TAPS; i += 4) {
@@ -235,7 +242,8 @@ template <int ROWS> DEVICE void depthwise(u32 (&sum)[ROWS], const u16* at, int s
 }
 
 // Sums of the numbers of two vectors, whole or half.
-template <typename Numbers> DEVICE Numbers sum_of(const Numbers& a, const Numbers& b) {
+template <typename Numbers>
+DEVICE Numbers sum_of(const Numbers& a, const Numbers& b) {
     Numbers sum;
 #pragma unroll
     for (int k = 0; k < (int)sizeof(Numbers) / 4; k++)
@@ -245,7 +253,7 @@ template <typename Numbers> DEVICE Numbers sum_of(const Numbers& a, const Number
 
 // out = x + staged, for the tile's pixels that are asked for; staged [TILE, CP] in shared memory.
 template <int THREADS>
-DEVICE void store_sum(u16* out, const u16* x, const u16* staged, const Frame& frame, int top, int left, int thread) {
+DEVICE void store_sum(u16* out, const u16* x, const u16* staged, const Extent& extent, int top, int left, int thread) {
     constexpr int VECTORS = C8 / 8, AHEAD = 4;
     for (int first = thread; first < TILE * VECTORS; first += AHEAD * THREADS) {
         Vector before[AHEAD];
@@ -254,8 +262,8 @@ DEVICE void store_sum(u16* out, const u16* x, const u16* staged, const Frame& fr
         for (int i = 0; i < AHEAD; i++) {
             const int p = (first + i * THREADS) / VECTORS, c = (first + i * THREADS) % VECTORS * 8;
             const int row = top + p / TILE_W, column = left + p % TILE_W;
-            const bool wanted = p < TILE && row < frame.stop && column < frame.width;
-            at[i] = wanted ? ((long long)row * frame.width + column) * C : -1;
+            const bool wanted = p < TILE && row < extent.stop && column < extent.width;
+            at[i] = wanted ? ((long long)row * extent.width + column) * C : -1;
             if (wanted) before[i] = load_channels(x + at[i], c);
         }
 #pragma unroll
@@ -267,10 +275,11 @@ DEVICE void store_sum(u16* out, const u16* x, const u16* staged, const Frame& fr
     }
 }
 
-// out = x + result, by way of the normalised features' place: of each column tile ROWS pixels' pairs, below each other from
-// this lane's (row, column).
+// out = x + result, by way of the normalised features' place: of each column tile ROWS pixels' pairs, below each other
+// from this lane's (row, column).
 template <int THREADS, int NT, int ROWS>
-DEVICE void store_result(u16* out, const u16* x, u16* n, const u32 (&result)[NT][ROWS], const Frame& frame, int top, int left, int row, int column, const Lane& own) {
+DEVICE void store_result(u16* out, const u16* x, u16* n, const u32 (&result)[NT][ROWS], const Extent& extent, int top,
+                         int left, int row, int column, const Lane& own) {
     barrier();  // all are done with their neighbours
 #pragma unroll
     for (int j = 0; j < NT; j++)
@@ -278,5 +287,5 @@ DEVICE void store_result(u16* out, const u16* x, u16* n, const u32 (&result)[NT]
         for (int i = 0; i < ROWS; i++)
             *(u32*)(n + ((row + i) * TILE_W + column) * CP + j * 8 + own.t * 2) = result[j][i];
     barrier();
-    store_sum<THREADS>(out, x, n, frame, top, left, own.thread);
+    store_sum<THREADS>(out, x, n, extent, top, left, own.thread);
 }

@@ -29,23 +29,24 @@ INLINE Vec exp2(Vec x) {
     return bit_cast<Vec>(bit_cast<WordsOf<Vec>>(mantissa) + (bit_cast<WordsOf<Vec>>(shifted) << 23));
 }
 
-// x·Φ(x) with Φ(x) = ½ + x·Q(x²), Q minimax on |x| ≤ kGeluEnd, beyond which Φ is 0 or 1 to the precision.
+// x·Φ(x) with Φ(x) = ½ + x·Q(x²), Q minimax on |x| ≤ END, beyond which Φ is 0 or 1 to the precision.
 template <class V>
 INLINE V gelu(V x) {
 #if defined(VSFDAT_PAIRS)
-    constexpr float end = 4.2f;
-    static constexpr float coefficients[] = {0.167856142f, -0.0814820379f, 0.055814445f,
-                                             -0.0389556326f, 0.025004968f, -0.0136753609f,
+    constexpr float END = 4.2f;
+    static constexpr float coefficients[] = {0.167856142f,   -0.0814820379f,  0.055814445f,
+                                             -0.0389556326f, 0.025004968f,    -0.0136753609f,
                                              0.00810460839f, -0.00581759214f, 0.00219664653f};  // to 7.5e-6·|x|
 #else
-    constexpr float end = 5.4f;
-    static constexpr float coefficients[] = {0.130928114f, -0.0653280541f, 0.0484995916f, -0.039206814f, 0.0321165957f,
-                                             -0.0257464573f, 0.0196451452f, -0.0139633203f, 0.00965119526f, -0.00671533868f,
-                                             0.00365892355f, -0.00118641008f, 0.000874932914f, -0.00102836895f, 0.000392859016f};
+    constexpr float END = 5.4f;
+    static constexpr float coefficients[] = {0.130928114f,    -0.0653280541f,  0.0484995916f,  -0.039206814f,
+                                             0.0321165957f,   -0.0257464573f,  0.0196451452f,  -0.0139633203f,
+                                             0.00965119526f,  -0.00671533868f, 0.00365892355f, -0.00118641008f,
+                                             0.000874932914f, -0.00102836895f, 0.000392859016f};
     // to 1.5e-7·|x|, less than torch's own error
 #endif
-    const V inside = max(splat<V>(-end), min(splat<V>(end), x));
-    const V square = inside * inside * (2 / (end * end)) - 1.0f;  // Q's argument, stretched to [-1, 1]
+    const V inside = max(splat<V>(-END), min(splat<V>(END), x));
+    const V square = inside * inside * (2 / (END * END)) - 1.0f;  // Q's argument, stretched to [-1, 1]
     return x * (inside * polynomial(coefficients, square) + 0.5f);
 }
 

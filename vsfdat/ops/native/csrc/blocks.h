@@ -1,4 +1,4 @@
-// How the ops cut a frame: blocks of columns that suit the cache, bands of rows that suit the threads. Integers only.
+// How the ops cut a map: blocks of columns that suit the cache, bands of rows that suit the threads. Integers only.
 #pragma once
 
 #include "gemm.h"
@@ -14,7 +14,7 @@ struct Block {
 class Blocks {
   public:
     // Blocks of at most `columns`, in multiples of `unit`, both ways.
-    Blocks(int width, int start, int stop, int columns, int threads, int unit = kTileRows)
+    Blocks(int width, int start, int stop, int columns, int threads, int unit = TILE_ROWS)
         : width_(width), start_(start), stop_(stop) {
         across_ = std::max(1, (width + columns - 1) / columns);
         columns_ = round_up((width + across_ - 1) / across_, unit);
@@ -37,7 +37,7 @@ class Blocks {
 };
 
 inline Rows rows_of(const Number* numbers, int stride) {
-    return {reinterpret_cast<const float*>(numbers), stride / kPerWord, 1};
+    return {reinterpret_cast<const float*>(numbers), stride / PER_WORD, 1};
 }
 
 }  // namespace vsfdat

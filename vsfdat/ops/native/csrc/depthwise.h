@@ -12,17 +12,17 @@ class Depthwise {
     Depthwise(const float* weight, int channels) : stride_(padded(channels)), taps_(size_t(stride_) * 9) {
         for (int c = 0; c < channels; ++c)
             for (int tap = 0; tap < 9; ++tap)
-                taps_[(size_t(c / kLanes) * 9 + tap) * kLanes + c % kLanes] = weight[size_t(c) * 9 + tap];
+                taps_[(size_t(c / LANES) * 9 + tap) * LANES + c % LANES] = weight[size_t(c) * 9 + tap];
     }
 
     // Convolves columns [1, columns + 1) of three rows [columns + 2, stride] and hands each vector of the result to
     // `use(column, channel, vector)`, columns innermost: a channel's nine taps stay in registers along the row.
     template <class Use>
     INLINE void operator()(const Number* above, const Number* here, const Number* below, int columns, Use&& use) const {
-        for (int c = 0; c < stride_; c += kLanes) {
+        for (int c = 0; c < stride_; c += LANES) {
             Vec taps[9];
 #pragma GCC unroll 9
-            for (int i = 0; i < 9; ++i) taps[i] = load<Vec>(&taps_[size_t(c) * 9 + i * kLanes]);
+            for (int i = 0; i < 9; ++i) taps[i] = load<Vec>(&taps_[size_t(c) * 9 + i * LANES]);
             // What the columns to the left of an output have added to it; each column adds to three outputs.
             Vec left{}, centre{};
             for (int x = 0; x < columns + 2; ++x) {
@@ -41,7 +41,7 @@ class Depthwise {
     std::vector<float> taps_;
 };
 
-// The last three rows of a map under construction; outside the frame lies a row of zeros.
+// The last three rows of a map under construction; outside it lies a row of zeros.
 class Ring {
   public:
     Ring(Scratch& scratch, size_t row_numbers, int height)

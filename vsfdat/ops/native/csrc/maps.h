@@ -9,17 +9,17 @@
 namespace vsfdat {
 
 // Channels of a pixel in scratch memory: whole vectors, zeros behind the last channel.
-constexpr int padded(int channels) { return round_up(channels, kLanes); }
+constexpr int padded(int channels) { return round_up(channels, LANES); }
 
-// A frame of pixels [h, w, channels].
-struct Frame {
+// A feature map [h, w, channels].
+struct Map {
     const Scalar* data;
     int h, w, channels;
 
     const Scalar* at(int y, int x) const { return data + (size_t(y) * w + x) * channels; }
 };
 
-// What one op writes: rows [start, stop) of a frame of the same size.
+// What one op writes: rows [start, stop) of a map of the same size.
 struct Output {
     Scalar* data;
     int start, stop;
@@ -37,7 +37,7 @@ class Norm {
   public:
     Norm(const float* weight, const float* bias, int channels)
         : channels_(channels), weight_(padded_copy(weight, channels)), bias_(padded_copy(bias, channels)) {
-        for (int i = 0; i < channels - padded(channels) + kLanes; ++i) inside_[i] = ~0u;
+        for (int i = 0; i < channels - padded(channels) + LANES; ++i) inside_[i] = ~0u;
     }
 
     int channels() const { return channels_; }
@@ -45,39 +45,39 @@ class Norm {
     // [pixels, channels] -> [pixels, padded(channels)]
     template <class Out>
     void operator()(const Scalar* x, int pixels, Out* out) const {
-        run(x, pixels, out, std::make_index_sequence<kInRegisters>{});
+        run(x, pixels, out, std::make_index_sequence<IN_REGISTERS>{});
     }
 
   private:
-    static constexpr int kInRegisters = 12, kMost = 4096 / kLanes;
+    static constexpr int IN_REGISTERS = 12, MOST_VECTORS = 4096 / LANES;
 
     // A pixel of up to 12 vectors stays in registers.
     template <class Out, size_t... I>
     void run(const Scalar* x, int pixels, Out* out, std::index_sequence<I...>) const {
-        const int vectors = padded(channels_) / kLanes;
+        const int vectors = padded(channels_) / LANES;
         const bool found = ((vectors == I + 1 ? (normalise<I + 1>(x, pixels, out), true) : false) || ...);
         if (!found) normalise<0>(x, pixels, out);
     }
 
-    // Vectors: how many of them a pixel has; 0: see for yourself.
-    template <int Vectors, class Out>
+    // VECTORS: how many of them a pixel has; 0: see for yourself.
+    template <int VECTORS, class Out>
     void normalise(const Scalar* x, int pixels, Out* out) const {
-        const int n = Vectors ? Vectors : padded(channels_) / kLanes, tail = channels_ - (n - 1) * kLanes;
+        const int n = VECTORS ? VECTORS : padded(channels_) / LANES, tail = channels_ - (n - 1) * LANES;
         const int channels = channels_;
         const float share = 1.0f / channels, *weight = weight_.data(), *bias = bias_.data();
         const auto inside = inside_;
-        for (int p = 0; p < pixels; ++p, x += channels, out += n * kLanes) {
-            Vec v[Vectors ? Vectors : kMost];
+        for (int p = 0; p < pixels; ++p, x += channels, out += n * LANES) {
+            Vec v[VECTORS ? VECTORS : MOST_VECTORS];
             Vec total{}, squares{};
-            for (int i = 0; i < n - 1; ++i) total += v[i] = load<Vec>(x + i * kLanes);
-            total += v[n - 1] = load<Vec>(x + (n - 1) * kLanes, tail);
+            for (int i = 0; i < n - 1; ++i) total += v[i] = load<Vec>(x + i * LANES);
+            total += v[n - 1] = load<Vec>(x + (n - 1) * LANES, tail);
             const float mean = sum(total) * share;
             for (int i = 0; i < n; ++i) v[i] -= mean;
             v[n - 1] = bit_cast<Vec>(bit_cast<WordsOf<Vec>>(v[n - 1]) & inside);
             for (int i = 0; i < n; ++i) squares += v[i] * v[i];
             const float scale = 1.0f / std::sqrt(sum(squares) * share + 1e-5f);
             for (int i = 0; i < n; ++i)
-                store(out + i * kLanes, v[i] * scale * load<Vec>(weight + i * kLanes) + load<Vec>(bias + i * kLanes));
+                store(out + i * LANES, v[i] * scale * load<Vec>(weight + i * LANES) + load<Vec>(bias + i * LANES));
         }
     }
 
@@ -86,17 +86,18 @@ class Norm {
     WordsOf<Vec> inside_{};  // all ones in the lanes of the last vector that hold channels
 };
 
-// Row y of `frame`, columns [x, x + columns), normalised: zeros outside the frame.
-inline void normalise_row(const Norm& norm, Frame frame, int y, int x, int columns, Number* out) {
-    const int stride = padded(frame.channels);
-    const int first = std::max(x, 0), last = std::min(x + columns, frame.w);
-    if (y < 0 || y >= frame.h || first >= last) {
+// Row y of `map`, columns [x, x + columns), normalised: zeros outside the map.
+inline void normalise_row(const Norm& norm, Map map, int y, int x, int columns, Number* out) {
+    const int stride = padded(map.channels);
+    const int first = std::max(x, 0), last = std::min(x + columns, map.w);
+    if (y < 0 || y >= map.h || first >= last) {
         memset(static_cast<void*>(out), 0, size_t(columns) * stride * sizeof(Number));
         return;
     }
     memset(static_cast<void*>(out), 0, size_t(first - x) * stride * sizeof(Number));
-    norm(frame.at(y, first), last - first, out + size_t(first - x) * stride);
-    memset(static_cast<void*>(out + size_t(last - x) * stride), 0, size_t(x + columns - last) * stride * sizeof(Number));
+    norm(map.at(y, first), last - first, out + size_t(first - x) * stride);
+    memset(static_cast<void*>(out + size_t(last - x) * stride), 0,
+           size_t(x + columns - last) * stride * sizeof(Number));
 }
 
 // [k·numbers a word, stride] -> [k, stride] words that pair neighbouring rows, for products that sum over rows.
@@ -104,7 +105,8 @@ inline const float* pair_rows(const Number* rows, int k, int stride, Scratch& sc
 #if defined(VSFDAT_PAIRS)
     float* paired = scratch.take<float>(size_t(k) * stride);
     for (int i = 0; i < k; ++i, rows += 2 * stride)
-        for (int c = 0; c < stride; c += kLanes) store(paired + size_t(i) * stride + c, pair(rows + c, rows + stride + c));
+        for (int c = 0; c < stride; c += LANES)
+            store(paired + size_t(i) * stride + c, pair(rows + c, rows + stride + c));
     return paired;
 #else
     (void)k, (void)stride, (void)scratch;
@@ -113,10 +115,11 @@ inline const float* pair_rows(const Number* rows, int k, int stride, Scratch& sc
 }
 
 // out = sums (+ x) (+ bias), for `pixels` neighbours; sums [pixels, stride] and bias [padded(channels)] in fp32.
-inline void store_sum(const Scalar* x, const float* sums, int stride, const float* bias, int pixels, int channels, Scalar* out) {
+inline void store_sum(const Scalar* x, const float* sums, int stride, const float* bias, int pixels, int channels,
+                      Scalar* out) {
     for (int p = 0; p < pixels; ++p) {
         const size_t at = size_t(p) * channels;
-        for (int c = 0; c < channels; c += kLanes) {
+        for (int c = 0; c < channels; c += LANES) {
             Vec v = load<Vec>(sums + size_t(p) * stride + c);
             if (x) v += load<Vec>(x + at + c, channels - c);
             if (bias) v += load<Vec>(bias + c);

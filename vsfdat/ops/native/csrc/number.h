@@ -23,8 +23,8 @@ using Number = bf16;
 using Number = float;
 #endif
 
-constexpr int kPerWord = sizeof(float) / sizeof(Number);
-constexpr int words(int numbers) { return (numbers + kPerWord - 1) / kPerWord; }
+constexpr int PER_WORD = sizeof(float) / sizeof(Number);
+constexpr int words(int numbers) { return (numbers + PER_WORD - 1) / PER_WORD; }
 
 INLINE Number to_number(float value) {
 #if defined(VSFDAT_PAIRS)
@@ -38,8 +38,8 @@ INLINE Number to_number(float value) {
 template <class V>
 INLINE V multiply_add(V acc, V a, V b) {
 #if defined(VSFDAT_PAIRS)
-    if constexpr (kWidth<V> == 16) return _mm512_dpbf16_ps(acc, (__m512bh)a, (__m512bh)b);
-    if constexpr (kWidth<V> == 8) return _mm256_dpbf16_ps(acc, (__m256bh)a, (__m256bh)b);
+    if constexpr (WIDTH<V> == 16) return _mm512_dpbf16_ps(acc, (__m512bh)a, (__m512bh)b);
+    if constexpr (WIDTH<V> == 8) return _mm256_dpbf16_ps(acc, (__m256bh)a, (__m256bh)b);
 #endif
     return acc + a * b;
 }

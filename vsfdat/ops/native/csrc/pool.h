@@ -50,9 +50,9 @@ class Scratch {
 
     template <class T>
     T* take(size_t count) {
-        const size_t bytes = (count * sizeof(T) + 2 * kAlign - 1) / kAlign * kAlign;
+        const size_t bytes = (count * sizeof(T) + 2 * ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
         if (blocks_.empty() || used_ + bytes > blocks_.back().size) {
-            add(bytes > kLeast ? bytes : kLeast);
+            add(bytes > LEAST_BYTES ? bytes : LEAST_BYTES);
             used_ = 0;
         }
         T* p = reinterpret_cast<T*>(blocks_.back().data + used_);
@@ -70,18 +70,18 @@ class Scratch {
     ~Scratch() { release(); }
 
   private:
-    static constexpr size_t kAlign = 64, kLeast = 1 << 20;
+    static constexpr size_t ALIGNMENT = 64, LEAST_BYTES = 1 << 20;
     struct Block {
         char* data;
         size_t size;
     };
 
     void add(size_t size) {
-        blocks_.push_back({static_cast<char*>(::operator new(size, std::align_val_t(kAlign))), size});
+        blocks_.push_back({static_cast<char*>(::operator new(size, std::align_val_t(ALIGNMENT))), size});
         prefer_huge_pages(blocks_.back().data, size);
     }
     void release() {
-        for (auto& block : blocks_) ::operator delete(block.data, std::align_val_t(kAlign));
+        for (auto& block : blocks_) ::operator delete(block.data, std::align_val_t(ALIGNMENT));
         blocks_.clear();
     }
 
@@ -114,11 +114,12 @@ class Pool {
         start(tasks, threads - 1, numbered);
         work();
         // On a busy machine a helper may have lost its core: after a while, let it have this one.
-        for (int spin = 0; busy_.load(std::memory_order_acquire); ++spin) spin < kSpins ? pause() : std::this_thread::yield();
+        for (int spin = 0; busy_.load(std::memory_order_acquire); ++spin)
+            spin < SPINS ? pause() : std::this_thread::yield();
     }
 
   private:
-    static constexpr int kSpins = 2000;  // some 20 µs: the next op of a frame is usually there by then
+    static constexpr int SPINS = 2000;  // some 20 µs: the next op of a frame is usually there by then
 
     static void pause() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -151,7 +152,7 @@ class Pool {
     }
 
     void wait(int index, unsigned& seen) {
-        for (int spin = 0; spin < kSpins && generation_.load(std::memory_order_acquire) == seen; ++spin) pause();
+        for (int spin = 0; spin < SPINS && generation_.load(std::memory_order_acquire) == seen; ++spin) pause();
         if (generation_.load(std::memory_order_acquire) == seen) {
             std::unique_lock<std::mutex> lock(wake_mutex_);
             wake_.wait(lock, [&] { return generation_.load(std::memory_order_acquire) != seen; });

@@ -1,0 +1,135 @@
+"""What the command says on a terminal or into a log, with what status it ends, and sentences that several parts say.
+
+Work of a night must not be lost to a line that nobody can read: what is said here never fails.
+"""
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+from .errors import printable
+
+FAILED = 1
+INTERRUPTED = 130  # what shells give a process that Ctrl-C ended
+
+_SHOW_CURSOR = b"\r\n\x1b[?25h"
+
+
+class Unfailing:
+    """A text stream whose reader may go, whose disk may be full, or which may never have been open.
+
+    Args:
+        stream: None where the process was started without it.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        # Closed files raise ValueError, and so does text that has no place in the stream's encoding.
+        with contextlib.suppress(OSError, ValueError):
+            if self._stream is not None:
+                self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what can be flushed."""
+        with contextlib.suppress(OSError, ValueError):
+            if self._stream is not None:
+                self._stream.flush()
+
+    def isatty(self) -> bool:
+        """Tell whether somebody looks at it who can see a bar move."""
+        with contextlib.suppress(OSError, ValueError):
+            return self._stream is not None and self._stream.isatty()
+        return False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class Lines(logging.Handler):
+    """Say what is logged."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say one record."""
+        say(self.format(record))
+
+
+def say(line: str) -> None:
+    """Write a line to stderr if that is possible; whatever else happens goes on."""
+    stream = Unfailing(sys.stderr)
+    stream.write(_printable_lines(line) + "\n")
+    stream.flush()
+
+
+def show(line: str) -> None:
+    """Write a line that was asked for to stdout; where that fails, the process ends with a line that says so."""
+    with _on_stdout() as stdout:
+        encoding = stdout.encoding or "utf-8"
+        stdout.write(_printable_lines(line).encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        stdout.flush()
+
+
+def say_at_the_end(line: str) -> None:
+    """Say a last line from a signal handler, which may have interrupted another line of the same stream."""
+    with contextlib.suppress(OSError):
+        os.write(2, (_SHOW_CURSOR if os.isatty(2) else b"") + line.encode() + b"\n")
+
+
+def missing(*packages: str, install: str = '"vsfdat[cli]"') -> str:
+    """Word what a user does about packages that are not installed.
+
+    Args:
+        packages: Their names.
+        install: What pip is asked for.
+    """
+    are, they_come = ("is", "it comes") if len(packages) == 1 else ("are", "they come")
+    return f"{' and '.join(packages)} {are} not installed, {they_come} with: pip install {install}"
+
+
+def prepare() -> None:
+    """Make ready a process that is the command, before it opens its first file.
+
+    Everybody's stderr becomes unfailing: the interpreter itself flushes it at its end, and would end with status 120.
+    """
+    _open_standard_streams()
+    stderr = sys.stderr if sys.stderr is not None else Path(os.devnull).open("w")  # noqa: SIM115 (for good)
+    sys.stderr = cast("TextIO", Unfailing(stderr))
+
+
+def finish() -> None:
+    """Write to stdout what others have left to be written, while an error can still be told."""
+    with _on_stdout() as stdout:
+        stdout.flush()
+
+
+@contextlib.contextmanager
+def _on_stdout() -> Iterator[TextIO]:
+    try:
+        if sys.stdout is not None:
+            yield sys.stdout
+        else:
+            with Path(os.devnull).open("w") as nothing:
+                yield nothing
+    except OSError as error:
+        sys.stdout = None  # or the interpreter tries again at its end
+        if not isinstance(error, BrokenPipeError):  # a reader that goes has read enough
+            say(f"vsfdat: stdout cannot be written ({error.strerror})")
+        sys.exit(FAILED)
+
+
+def _open_standard_streams() -> None:
+    """Give the numbers 0 to 2 to nothing where they are free: a film that got number 2 would hold FFmpeg's messages."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+
+
+def _printable_lines(text: str) -> str:
+    return "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))

@@ -1,0 +1,166 @@
+"""Frames from a clip into a file: asked for ahead and encoded in a thread of its own, so that neither waits in turn."""
+
+import contextlib
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+import vapoursynth as vs
+
+from .mending import Watched
+from .progress import show_progress
+from .writer import Writer
+
+# Of work under way, which an interrupt waits for.
+_SECONDS_AHEAD = 2
+
+# Pictures that wait for the encoder: enough that it never waits for a copy, few enough for short memory at any size.
+PICTURES_AHEAD = 3
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast each side was while it had work, in frames a second, and how long the clip had none.
+
+    `waited_seconds` of `seconds` are those in which every frame that had been asked for was there.
+    """
+
+    clip: float
+    encoder: float
+    seconds: float
+    waited_seconds: float
+
+
+class Busy:
+    """Measures how long there was work: from the first piece begun to the last one ended, less the gaps between."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pieces = 0
+        self._since = 0.0
+        self._first: float | None = None
+        self._last = 0.0
+        self.seconds = 0.0
+
+    @property
+    def span(self) -> float:
+        """Seconds from the first piece's begin to the last one's end."""
+        return self._last - self._first if self._first is not None else 0.0
+
+    def begin(self) -> None:
+        """Begin a piece; others may be under way."""
+        with self._lock:
+            if self._pieces == 0:
+                self._since = monotonic()
+                self._first = self._since if self._first is None else self._first
+            self._pieces += 1
+
+    def end(self, _: object = None) -> None:
+        """End a piece; takes what a future hands to its callbacks."""
+        with self._lock:
+            self._pieces -= 1
+            if self._pieces == 0:
+                self._last = monotonic()
+                self.seconds += self._last - self._since
+
+    def __enter__(self) -> None:
+        self.begin()
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+
+def write_all(clip: Watched, writer: Writer, least: int, title: str, stop: threading.Event) -> Pace:
+    """Write a clip until its end or until Ctrl-C, which still writes the frames under way.
+
+    Args:
+        clip: What `writer` was made for.
+        writer: Prepares frames here and writes them in the encoder's thread.
+        least: Frames that must be under way for no device to wait.
+        title: Left of the progress bar.
+        stop: Set when the user wants it to end.
+
+    Raises:
+        KeyboardInterrupt: It was set before there was a frame, so that there is nothing to keep.
+    """
+    if stop.is_set():
+        raise KeyboardInterrupt
+    upscaling, encoding = Busy(), Busy()
+    with (
+        show_progress(clip.num_frames, title, stop) as advance,
+        contextlib.closing(ask(clip, least, stop, upscaling)) as frames,
+    ):
+
+        def write(picture: Any) -> None:
+            with encoding:
+                writer.write(picture)
+            advance()
+
+        with _in_a_thread(write) as hand_over:
+            for frame in frames:
+                hand_over(writer.prepare(frame))
+    with encoding:
+        writer.finish(is_whole=writer.frames == clip.num_frames)
+    return Pace(
+        clip=writer.frames / max(upscaling.seconds, 1e-9),
+        encoder=writer.frames / max(encoding.seconds, 1e-9),
+        seconds=upscaling.span,
+        waited_seconds=upscaling.span - upscaling.seconds,
+    )
+
+
+def ask(clip: Watched, least: int, stop: threading.Event, busy: Busy) -> Generator[vs.VideoFrame]:
+    """Yield a clip's frames in order until asked to stop, the last of them those that were under way by then.
+
+    Those under way are waited for even after an error: a core that ends under them crashes. Where frames are slow they
+    are the `least`, and where they are quick as many as two seconds bring, up to VapourSynth's threads: a user who
+    stops waits no longer, and all threads have work.
+    """
+    numbers = iter(range(clip.num_frames))
+    waiting: deque[Future[vs.VideoFrame]] = deque()
+
+    def ask_for(count: int) -> None:
+        for n in itertools.islice(numbers, count):
+            busy.begin()
+            waiting.append(clip.get_frame_async(n))
+            waiting[-1].add_done_callback(busy.end)
+
+    ask_for(least)
+    began, done = monotonic(), 0
+    try:
+        while waiting:
+            with waiting.popleft().result() as frame:
+                done += 1
+                quick = int(_SECONDS_AHEAD * done / max(monotonic() - began, 1e-9))
+                room = 0 if stop.is_set() else max(least, min(quick, vs.core.num_threads)) - len(waiting)
+                ask_for(max(room, 0))
+                yield frame
+    finally:
+        wait(waiting)
+
+
+@contextlib.contextmanager
+def _in_a_thread(work: Callable[[Any], None]) -> Iterator[Callable[[Any], None]]:
+    """Give a call that hands a thing over to `work` in a thread of its own, and waits while many are before it.
+
+    What `work` raises is raised by one of the next calls, or where the block ends.
+    """
+    thread = ThreadPoolExecutor(1, "vsfdat-encoder")
+    waiting: deque[Future[None]] = deque()
+
+    def hand_over(thing: Any) -> None:
+        while waiting and (len(waiting) > PICTURES_AHEAD or waiting[0].done()):
+            waiting.popleft().result()
+        waiting.append(thread.submit(work, thing))
+
+    try:
+        yield hand_over
+        while waiting:
+            waiting.popleft().result()
+    finally:
+        thread.shutdown(cancel_futures=True)

@@ -1,0 +1,6 @@
+"""Everything in a file beside its pictures: what becomes of it is planned first, and done in step with them."""
+
+from .copy import CopiedStreams
+from .plan import Plan, plan_streams
+
+__all__ = ["CopiedStreams", "Plan", "plan_streams"]

@@ -1,0 +1,1 @@
+"""How good a picture is: what `vsfdat eval` and `vsfdat compare` measure and show."""

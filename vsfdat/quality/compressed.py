@@ -1,0 +1,88 @@
+"""Measure upscalers on compressed video, against the frames before they were made small and compressed."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .clips import Clip, clip_folders, read_clips
+from .compress import through_video
+from .downscale import downscale
+from .interpolate import Upscaler
+from .metrics import check_size, luma, psnr, ssim
+from .perceptual import Lpips, picture_distance
+from .pictures import Picture
+from .tables import table_head, table_row
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Name a codec and how much it throws away.
+
+    Args:
+        label: What tables call it.
+        codec: "h264" or "mpeg2", as `through_video` takes it.
+        strength: CRF for H.264, quantiser for MPEG-2.
+    """
+
+    label: str
+    codec: str
+    strength: float
+
+
+RATES = (
+    *(Rate(f"H.264 CRF {crf}", "h264", crf) for crf in (20, 26, 32)),
+    *(Rate(f"MPEG-2 q {quantiser}", "mpeg2", quantiser) for quantiser in (3, 6, 12)),
+)
+
+
+def compressed_table(upscalers: Mapping[str, Upscaler], data: Path, scale: int, lpips: Lpips | None) -> Iterator[str]:
+    """Score upscalers on clips that were downscaled by an antialiased bicubic and compressed at each rate.
+
+    Args:
+        upscalers: What to measure, by the name to show.
+        data: A folder of videos or pictures, or of such folders, or one file.
+        scale: Scale of all upscalers.
+        lpips: A perceptual distance to show as well.
+
+    Yields:
+        The lines of a Markdown table, each as soon as it is known: a row a folder and rate, a column an upscaler.
+    """
+    measures = "PSNR / SSIM / LPIPS" if lpips else "PSNR / SSIM"
+    yield from table_head(f"Compressed, {scale}x, {measures}", upscalers)
+    for folder in clip_folders(data):
+        clips = [_made_small(clip, scale) for clip in read_clips(folder, multiple=2 * scale)]
+        for rate in RATES:
+            scores = [_scores(original, small, rate, upscalers, scale, lpips) for original, small in clips]
+            means = np.mean(scores, axis=0)  # [upscalers, measures]
+            yield table_row(f"{folder.name}, {rate.label}", *(_cell(*mean) for mean in means))
+
+
+def _made_small(clip: Clip, scale: int) -> tuple[Picture, list[Picture]]:
+    """Give a clip's last frame, to be measured against, and all its frames downscaled."""
+    check_size(clip.name, clip.frames[-1], scale)
+    return clip.frames[-1], [downscale(frame, scale, "bicubic") for frame in clip.frames]
+
+
+def _scores(
+    original: Picture,
+    small: list[Picture],
+    rate: Rate,
+    upscalers: Mapping[str, Upscaler],
+    scale: int,
+    lpips: Lpips | None,
+) -> list[list[float]]:
+    """Measure every upscaler on a clip's last frame, which the codec made from others: [upscalers][measures]."""
+    compressed = through_video(small, rate.codec, rate.strength, carefully=True)[-1]
+    return [_measure(upscale(compressed), original, scale, lpips) for upscale in upscalers.values()]
+
+
+def _measure(result: Picture, original: Picture, border: int, lpips: Lpips | None) -> list[float]:
+    lumas = luma(result), luma(original)
+    measures = [psnr(*lumas, border), ssim(*lumas, border)]
+    return [*measures, picture_distance(lpips, result, original)] if lpips else measures
+
+
+def _cell(psnr: float, ssim: float, distance: float | None = None) -> str:
+    return f"{psnr:.2f} / {ssim:.4f}" + ("" if distance is None else f" / {distance:.4f}")

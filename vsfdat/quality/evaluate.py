@@ -1,0 +1,87 @@
+"""Measure upscalers on folders of pictures, as the literature does."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vsfdat.arch import FDAT
+from vsfdat.engine.slots import build_slot
+
+from .downscale import downscale
+from .interpolate import Upscaler
+from .metrics import check_size, luma, psnr, ssim
+from .pictures import Picture, originals, picture_folders
+from .tables import table_head, table_row
+
+
+@dataclass(frozen=True)
+class Score:
+    """Hold the means over a folder's pictures.
+
+    Args:
+        psnr: Peak signal-to-noise ratio of the luma, in dB.
+        ssim: Structural similarity of the luma, 1 for equal pictures.
+    """
+
+    psnr: float
+    ssim: float
+
+    def __str__(self) -> str:
+        return f"{self.psnr:.2f} / {self.ssim:.4f}"
+
+
+def network_upscaler(network: FDAT, device: torch.device) -> Upscaler:
+    """Make a network a function from picture to picture, as a slot of `upscale` runs it in fp32.
+
+    Args:
+        network: What to run, in eval mode; it is moved to the CPU.
+        device: What computes the pictures, which themselves lie on the CPU.
+    """
+    run = build_slot(network.cpu(), device, "fp32")()
+
+    @torch.inference_mode()
+    def upscale(picture: Picture) -> Picture:
+        frame = torch.from_numpy(np.array(picture)).to(device).permute(2, 0, 1).contiguous() / 255
+        out: Picture = (run(frame) * 255).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
+        return out
+
+    return upscale
+
+
+def score_pictures(upscale: Upscaler, folder: Path, scale: int) -> Score:
+    """Average an upscaler's scores over a folder's pictures, each downscaled by Pillow's antialiased bicubic first.
+
+    Args:
+        upscale: The upscaler to measure.
+        folder: Pictures at the size that upscaling is to give back.
+        scale: Scale of the upscaler; also the border in pixels that is shaved off.
+
+    Raises:
+        TrainingError: A picture is damaged, or too small to be measured.
+    """
+    scores = []
+    for name, original in originals(folder, scale):
+        check_size(str(folder / name), original, scale)
+        result, wanted = luma(upscale(downscale(original, scale, "bicubic"))), luma(original)
+        scores.append((psnr(result, wanted, scale), ssim(result, wanted, scale)))
+    return Score(*np.mean(scores, axis=0).tolist())
+
+
+def score_table(upscalers: Mapping[str, Upscaler], data: Path, scale: int) -> Iterator[str]:
+    """Score upscalers on every folder of pictures.
+
+    Args:
+        upscalers: What to measure, by the name to show.
+        data: A folder of pictures, or of such folders.
+        scale: Scale of all upscalers.
+
+    Yields:
+        The lines of a Markdown table, each as soon as it is known: a row a folder, a column an upscaler.
+    """
+    yield from table_head(f"Y-PSNR / SSIM, {scale}x", upscalers)
+    for folder in picture_folders(data):
+        scores = [str(score_pictures(upscale, folder, scale)) for upscale in upscalers.values()]
+        yield table_row(folder.name, *scores)

@@ -10,6 +10,7 @@ from tests.encode.clips import Recipe, make_video
 from tests.encode.damaged import count_frames, cut_off, remux
 from vsfdat.encode import Settings, upscale_file
 from vsfdat.encode.source import open_source
+from vsfdat.errors import EncodeError
 from vsfdat.options import UpscaleOptions
 
 # Four seconds, in so many bytes that a share of them is the same share of the time.
@@ -90,3 +91,15 @@ def test_the_output_of_half_a_film_has_the_films_rate(tmp_path: Path, model: Pat
         video = container.streams.video[0]
         assert video.average_rate == 25
         assert video.duration * video.time_base == Fraction(count_frames(path), 25)
+
+
+def test_a_download_that_stopped_before_the_index_is_told(tmp_path: Path) -> None:
+    path, empty = cut_off(make_video(tmp_path / "film.mp4", LONG), 0.8), tmp_path / "empty.mkv"
+    empty.touch()
+    for culprit, why in [
+        (path, "its index is missing, as when a download or a recording stopped"),
+        (empty, "it is empty"),
+    ]:
+        with pytest.raises(EncodeError) as caught:
+            open_source(culprit)
+        assert str(caught.value) == f"{culprit}: not a readable video file ({why})"

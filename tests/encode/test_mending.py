@@ -47,13 +47,13 @@ def refusing(monkeypatch):
     """Have BestSource refuse frames from the first given number to the last, of files opened from then on."""
 
     def change(*numbers: int) -> None:
-        decode_whole = source._decode
+        index_whole = source.index_frames
 
-        def decode_less(path: Path, stream: object):
-            clip, stamps = decode_whole(path, stream)
+        def index_less(path: Path, *stream: object):
+            clip, stamps = index_whole(path, *stream)
             return refuse(clip, *numbers), stamps
 
-        monkeypatch.setattr(source, "_decode", decode_less)
+        monkeypatch.setattr(source, "index_frames", index_less)
 
     return change
 
@@ -132,13 +132,13 @@ def test_a_cut_goes_on_with_its_own_frames(tmp_path: Path, refusing) -> None:
 def test_what_bestsource_takes_for_the_end_is_not(tmp_path: Path, monkeypatch, caplog) -> None:
     path = make_video(tmp_path / "film.mkv", LOSSLESS)
     whole = open_source(path).clip
-    decode_whole = source._decode
+    index_whole = source.index_frames
 
-    def end_early(path: Path, stream: object):
-        clip, stamps = decode_whole(path, stream)
+    def end_early(path: Path, *stream: object):
+        clip, stamps = index_whole(path, *stream)
         return clip[:8], stamps[:8]
 
-    monkeypatch.setattr(source, "_decode", end_early)
+    monkeypatch.setattr(source, "index_frames", end_early)
     mended = open_source(path)
     assert len(mended.pts) == mended.clip.num_frames == 20
     assert mended.end == 800

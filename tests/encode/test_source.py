@@ -12,6 +12,7 @@ import vapoursynth as vs
 from tests.encode.clips import Recipe, click_time, decode, make_video, packets
 from tests.encode.damaged import remux
 from vsfdat.encode import Settings, upscale_file
+from vsfdat.encode import source as source_module
 from vsfdat.encode.source import open_source
 from vsfdat.errors import EncodeError
 from vsfdat.options import UpscaleOptions
@@ -58,7 +59,7 @@ def test_frames_of_discs_keep_their_varying_times(tmp_path: Path, monkeypatch) -
     whole = {"g": "1", "qmin": "1", "qmax": "1", "b": "20000000"}  # so large that each has a packet of its own
     path = make_video(tmp_path / "film.mpg", replace(DISC, size=(720, 480), pts=ticks, options=whole))
     monkeypatch.setattr(
-        "vsfdat.encode.source._decode", lambda path, index: (vs.core.bs.VideoSource(str(path), cachemode=0), [])
+        "vsfdat.encode.source.index_frames", lambda path, *_: (vs.core.bs.VideoSource(str(path), cachemode=0), [])
     )
     source = open_source(path)
     assert [value - source.pts[0] for value in source.pts] == [3600 * tick for tick in ticks]
@@ -119,9 +120,26 @@ def test_a_file_is_opened_without_a_temporary_one(tmp_path: Path, monkeypatch, c
     assert caplog.messages == []
 
 
-def test_one_frame_is_a_film(tmp_path: Path) -> None:
+def test_one_frame_is_a_film(tmp_path: Path, caplog) -> None:
     source = open_source(make_video(tmp_path / "film.mkv", Recipe(pts=[0], audio=None)))
-    assert (len(source.pts), source.end) == (1, 40)
+    assert (len(source.pts), source.end, caplog.messages) == (1, 40, [])
+
+
+def test_a_single_wrong_time_costs_no_other_its_own(tmp_path: Path, monkeypatch, caplog) -> None:
+    """As in a recording with a gap, after which a decoder shows a picture out of turn."""
+    pts = [0, 40, 100, 120, 300, 320, 400, 420, 500, 540]
+    path = make_video(tmp_path / "film.mkv", Recipe(pts=pts, time_base=Fraction(1, 1000)))
+    index_whole = source_module.index_frames
+
+    def index_wrongly(path: Path, *stream: object):
+        clip, stamps = index_whole(path, *stream)
+        return clip, [*stamps[:6], 0, *stamps[7:]]
+
+    monkeypatch.setattr(source_module, "index_frames", index_wrongly)
+    assert open_source(path).pts == [*pts[:6], 370, *pts[7:]]
+    assert caplog.messages == [
+        f"{path}: 1 of 10 frames have a wrong time or none; they are shown between those around them."
+    ]
 
 
 def test_folders_and_files_without_a_frame_are_told_in_one_sentence(tmp_path: Path) -> None:

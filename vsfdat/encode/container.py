@@ -1,6 +1,7 @@
 """Opening a file of FFmpeg's, and wording what is wrong with it."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,25 @@ def open_container(path: Path) -> Any:
     try:
         return av.open(ffmpeg_path(path))
     except (av.FFmpegError, OSError) as error:
-        raise EncodeError(f"{path}: not a readable video file ({reason(error)})") from error
+        raise EncodeError(f"{path}: not a readable video file ({_why_unreadable(path) or reason(error)})") from error
+
+
+def _why_unreadable(path: Path) -> str | None:
+    """Find what a user could have known: nothing is in the file, or an MP4 or MOV ends before its index."""
+    whole: set[bytes] = set()
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        size = path.stat().st_size
+        if size == 0:
+            return "it is empty"
+        while len(head := file.read(16)) == 16:
+            # A size of 1 stands for a longer one behind the name, and one of 0 for all of the rest.
+            length = int.from_bytes(head[8:] if head[:4] == bytes((0, 0, 0, 1)) else head[:4])
+            if length < 8 or file.tell() - 16 + length > size:
+                break
+            whole.add(head[4:8])
+            file.seek(length - 16, os.SEEK_CUR)
+    stopped = b"ftyp" in whole and b"moov" not in whole
+    return "its index is missing, as when a download or a recording stopped" if stopped else None
 
 
 def ffmpeg_path(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -28,24 +29,32 @@ class Ending:
     later: bool
 
 
-def find_ending(film: Film) -> Ending:
-    """Read a file's packets from the film's last picture on, and warn where its header promises more."""
-    last, duration, later = film.pts[-1], 0, False
+def find_ending(film: Film, typical: int) -> Ending:
+    """Read a file's packets from the film's last picture on, and warn where its header promises more.
+
+    Args:
+        film: What BestSource found.
+        typical: Ticks that most pictures stay.
+    """
+    last, ends, later = film.pts[-1], film.pts[-1], False
     with film.open_at(last) as (container, video):
         promise = _read_promise(container, video)
         if promise is None and not film.has_stamps:
             return Ending(0, later=False)
-        ends = {film.stream_index: last * film.time_base}
+        all_end = last * film.time_base
         for packet, begins in _timed_packets(container):
-            index, lasts = packet.stream_index, packet.duration or 0
-            ends[index] = max(ends.get(index, begins), begins + lasts * packet.time_base)
-            if index == film.stream_index and packet.pts is not None:
-                duration = lasts if packet.pts == last else duration
-                later = later or (packet.pts > last and not packet.is_discard)
+            duration = packet.duration or 0
+            is_ours = packet.stream_index == film.stream_index
+            if is_ours or not promise or not promise.is_videos:
+                all_end = max(all_end, begins + duration * packet.time_base)
+            if is_ours and packet.pts is not None and not packet.is_discard:
+                # The last picture's own: two where it came as two fields.
+                ends = max(ends, packet.pts + duration) if last <= packet.pts < last + typical else ends
+                later = later or packet.pts > last
     if promise is not None:
-        ends_at = ends[film.stream_index] if promise.is_videos else max(ends.values())
-        _tell_what_is_missing(film, ends_at, promise.seconds)
-    return Ending(duration, later and film.has_stamps)
+        _tell_what_is_missing(film, all_end, promise.seconds)
+        ends = min(ends, max(last, math.ceil(promise.seconds / film.time_base)))
+    return Ending(ends - last, later and film.has_stamps)
 
 
 def decode_later(film: Film) -> list[int]:

@@ -1,27 +1,23 @@
 """A video file as a VapourSynth clip whose every frame knows its time."""
 
 import bisect
-import contextlib
-import functools
 import itertools
 import logging
-import os
-import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import vapoursynth as vs
 
-from vsfdat.console import missing
 from vsfdat.errors import EncodeError
 
-from .container import clock_jumps_back, open_container, reason, video_stream
+from .bestsource import index_frames, read_properties
+from .container import clock_jumps_back, open_container, video_stream
 from .decoding import Film, decode_past_damage
-from .ending import decode_later, find_ending
+from .ending import Ending, decode_later, find_ending
 from .mending import Mending
+from .times import rise, typical_duration
 from .upright import turn_upright
 
 _log = logging.getLogger(__name__)
@@ -29,19 +25,10 @@ _log = logging.getLogger(__name__)
 # These count from wherever the broadcast's clock stood; every other container from the beginning of the film.
 _BROADCAST = ("mpegts", "mpeg")
 
-# BestSource's word for a time that neither the container states nor FFmpeg works out.
-_UNKNOWN = -(2**63)
-
 # Of BestSource's properties, what is true of every frame of a file.
 _CONSTANT = (
     "_Matrix", "_Primaries", "_Transfer", "_Range", "_ChromaLocation", "_FieldBased", "_SARNum", "_SARDen",
 )  # fmt: skip
-
-# What BestSource says where it decodes nothing at all.
-_NO_FRAME = "Indexing of"
-
-# Of frames that BestSource may refuse at the beginning.
-_TRIES = 100
 
 # Of seconds: by less, a careless muxer sets single frames back; by more, another recording begins.
 _JUMP = Fraction(1, 2)
@@ -95,19 +82,20 @@ def open_source(path: Path) -> Source:
         EncodeError: No file, no video in it, none that can be decoded, or its clock jumps back midway.
     """
     stream = _probe(path)
-    direct, stamps = _decode(path, stream)
+    direct, stamps = index_frames(path, stream.index, stream.time_base)
     _tell_what_is_cut_off(direct, stream)
     film = _time(path, stream, direct, stamps)
-    ending = find_ending(film)
+    typical = _typical_duration(film.pts, direct, film.time_base)
+    ending = find_ending(film, typical)
     if ending.later:
-        film = _go_on(film)
-    props = _first_props(direct)
+        film, ending = _go_on(film), Ending(0, later=False)
+    props = read_properties(direct)
     if stream.has_alpha or "_Alpha" in props:
         _log.warning("The file's transparency is left out.")
     mending = Mending(film, direct, {name: props[name] for name in _CONSTANT if name in props})
-    duration = ending.duration or _typical_duration(film.pts, direct, film.time_base)
     clip = turn_upright(mending.make_clip(), props)
-    return Source(path, clip, film.pts, film.pts[-1] + duration, film.time_base, film.origin, film, mending)
+    end = film.pts[-1] + (ending.duration or typical)
+    return Source(path, clip, film.pts, end, film.time_base, film.origin, film, mending)
 
 
 def cut(source: Source, start: float | None, end: float | None) -> Source:
@@ -160,54 +148,6 @@ def _probe(path: Path) -> _Stream:
         )
 
 
-def _decode(path: Path, stream: _Stream) -> tuple[vs.VideoNode, list[int]]:
-    """Open a stream with BestSource, and ask when each frame is shown, in the stream's ticks; empty if unknown."""
-    if not hasattr(vs.core, "bs"):
-        raise EncodeError(missing("BestSource (vapoursynth-bestsource)"))
-    try:
-        found = _open_with_bestsource(path, stream)
-    except vs.Error as error:
-        if _NO_FRAME not in str(error):
-            raise EncodeError(f"{path}: its video cannot be decoded ({reason(error)})") from error
-        raise EncodeError(f"{path}: its video cannot be decoded (not one frame of it)") from error
-    clip, tick = found["clip"], Fraction(found["timebasenum"], found["timebaseden"])
-    if clip.format.id == 0 or clip.width == 0:
-        raise EncodeError(f"{path}: its picture changes format or size midway, cut it into files of one size first")
-    stamps = found["timestamps"] if clip.num_frames > 1 else [found["timestamps"]]
-    return clip, [] if _UNKNOWN in stamps else [round(stamp * tick / stream.time_base) for stamp in stamps]
-
-
-def _open_with_bestsource(path: Path, stream: _Stream) -> dict[str, Any]:
-    """Open with as many threads as there are cores, or with one, which goes on where many give up."""
-    open_clip = functools.partial(
-        vs.core.bs.VideoSource, os.fsencode(path.resolve()), track=stream.index, cachemode=0, exporttimestamps=True,
-        apply_rotation=False,
-    )  # fmt: skip
-    with _undeclared():
-        try:
-            found = open_clip()
-        except vs.Error as error:
-            if _NO_FRAME not in str(error):
-                raise
-            found = open_clip(threads=1)
-    return dict(found)
-
-
-@contextlib.contextmanager
-def _undeclared() -> Iterator[None]:
-    """Let BestSource give the times, which it does not declare, without VapourSynth's warning of that."""
-
-    def is_other(record: logging.LogRecord) -> bool:
-        return "no return value(s) named" not in record.getMessage()
-
-    logger = logging.getLogger("vapoursynth")
-    logger.addFilter(is_other)
-    try:
-        yield
-    finally:
-        logger.removeFilter(is_other)
-
-
 def _tell_what_is_cut_off(clip: vs.VideoNode, stream: _Stream) -> None:
     if any(side % 2 for side in stream.size) and (clip.width, clip.height) != stream.size:
         _log.warning(
@@ -216,38 +156,55 @@ def _tell_what_is_cut_off(clip: vs.VideoNode, stream: _Stream) -> None:
         )
 
 
-def _time(path: Path, stream: _Stream, clip: vs.VideoNode, stamps: list[int]) -> Film:
+def _time(path: Path, stream: _Stream, clip: vs.VideoNode, stamps: list[int | None]) -> Film:
     """Settle when each frame is shown.
 
     Where BestSource knows no times FFmpeg may, and what neither knows runs at a constant rate from the stream's start.
     """
-    pts = stamps or _ffmpeg_times(path, stream)
-    steps = [later - earlier for earlier, later in itertools.pairwise(pts)]
-    if min(steps, default=0) * stream.time_base < -_JUMP:
-        raise clock_jumps_back(path)
-    is_exact = len(pts) == clip.num_frames and min(steps, default=1) > 0
-    if not is_exact:
+    has_stamps = bool(stamps) and None not in stamps
+    times = stamps if has_stamps else _ffmpeg_times(path, stream)
+    pts = _settle_times(path, times) if len(times) == clip.num_frames else None
+    if pts is None:
+        if _steps_back(times) * stream.time_base > _JUMP:
+            raise clock_jumps_back(path)
         fps = clip.fps or Fraction(25)
         _log.warning("The file does not say when each frame is shown; taken as a constant %.3f frames a second.", fps)
-        pts = [stream.start + round(n / fps / stream.time_base) for n in range(clip.num_frames)]
-    has_stamps = is_exact and bool(stamps) and stream.states_times
+        constant = [stream.start + round(n / fps / stream.time_base) for n in range(clip.num_frames)]
+        return Film(path, stream.index, constant, stream.time_base, stream.origin, has_stamps=False)
+    has_stamps = has_stamps and stream.states_times
     return Film(path, stream.index, pts, stream.time_base, stream.origin, has_stamps)
 
 
-def _ffmpeg_times(path: Path, stream: _Stream) -> list[int]:
-    """Decode a stream for the times that FFmpeg works out from the frames before and after; empty if it cannot.
+def _settle_times(path: Path, times: Sequence[int | None]) -> list[int] | None:
+    """Take times as they are if they rise, or mend them if few do not."""
+    mended = rise(times)
+    wrong = sum(time != settled for time, settled in zip(times, mended or (), strict=False))
+    if wrong:
+        _log.warning(
+            "%s: %d of %d frames have a wrong time or none; they are shown between those around them.",
+            path, wrong, len(times),
+        )  # fmt: skip
+    return mended
+
+
+def _steps_back(times: Sequence[int | None]) -> int:
+    """Find the largest step back from one known time to the next, in ticks."""
+    known = [time for time in times if time is not None]
+    return max((earlier - later for earlier, later in itertools.pairwise(known)), default=0)
+
+
+def _ffmpeg_times(path: Path, stream: _Stream) -> list[int | None]:
+    """Decode a stream for the times that FFmpeg works out from the frames before and after, or does not.
 
     Discs need it: there the frames of a film stay for two fields or three, which is no constant rate.
     """
-    pts: list[int] = []
     with open_container(path) as container:
-        for frame in filter(None, decode_past_damage(container, container.streams[stream.index], threads=0)):
-            if frame.pts is None:
-                return []
-            pts.append(frame.pts)
+        decoded = decode_past_damage(container, container.streams[stream.index], threads=0)
+        times = [frame.pts for frame in decoded if frame is not None]
     # Only broadcasts state times: any other is the decoder's own, late by the frames that it held back.
-    late = pts[0] - stream.start if pts and not stream.is_broadcast else 0
-    return [value - late for value in pts]
+    first = times[0] if times else None
+    late = first - stream.start if first is not None and not stream.is_broadcast else 0
+    return [None if time is None else time - late for time in times]
 
 
 def _go_on(film: Film) -> Film:
@@ -261,16 +218,6 @@ def _go_on(film: Film) -> Film:
     return replace(film, pts=[*film.pts, *later])
 
 
-def _first_props(clip: vs.VideoNode) -> dict[str, Any]:
-    """Read the properties of the first frame that can be had."""
-    for n in range(min(clip.num_frames, _TRIES)):
-        with contextlib.suppress(vs.Error), clip.get_frame(n) as frame:
-            return dict(frame.props)
-    return {}
-
-
 def _typical_duration(pts: Sequence[int], clip: vs.VideoNode, time_base: Fraction) -> int:
     """Guess how long a frame stays that has no next one: as long as most others."""
-    if len(pts) == 1:
-        return max(1, round(1 / (clip.fps or Fraction(25)) / time_base))
-    return statistics.median_low(later - earlier for earlier, later in itertools.pairwise(pts))
+    return typical_duration(pts) if len(pts) > 1 else max(1, round(1 / (clip.fps or Fraction(25)) / time_base))

@@ -55,7 +55,7 @@ class Pipeline[**P, R]:
             threading.Thread(target=_serve, args=(slot, self._jobs, is_over), daemon=True) for slot in slots
         ]
         self._dismiss = weakref.finalize(self, _dismiss, self._jobs, len(slots))
-        # The interpreter's end must leave this to `close`, which VapourSynth calls after it.
+        # The interpreter's end is `_end_all`'s, which also joins.
         self._dismiss.atexit = False
         _end_before_the_interpreter()
         for thread in self._threads:

@@ -64,7 +64,8 @@ def upscale(
 
     Returns:
         RGBH where `clip` is RGBH, else RGBS (or GRAYH and GRAYS, from a gray clip and a network of one channel),
-        gamma-encoded in [0, 1], `scale` times the size. Frame properties are kept, transfer and primaries too.
+        gamma-encoded in [0, 1], `scale` times the size. Frame properties are kept, transfer and primaries too;
+        transparency (`_Alpha`) is resized, linearly.
 
     Raises:
         vapoursynth.Error: An argument, the clip or the model is unusable; or, when a frame is asked for, that frame

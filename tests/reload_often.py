@@ -17,9 +17,9 @@ from pathlib import Path
 
 import torch
 import vapoursynth as vs
-from stand_ins import Enlarger
 
 import vsfdat
+from tests.stand_ins import Enlarger
 
 
 class Previewer(vs.EnvironmentPolicy):

@@ -94,16 +94,19 @@ def test_whoever_insists_ends_the_process_and_leaves_nothing(tmp_path: Path) -> 
     assert not partial.exists()
 
 
-def test_a_landed_file_is_nothing_to_stop() -> None:
-    landed = "with interrupt.stop_on_interrupt(): send()"
-    done = run(f"with interrupt.end_on_interrupt():\n  {landed}\n  send(5); time.sleep(0.3); sys.exit(7)")
+@pytest.mark.parametrize(
+    "work",
+    [
+        "with interrupt.stop_on_interrupt(): send()",
+        "with contextlib.suppress(ValueError), interrupt.stop_on_interrupt(): raise ValueError",
+        "with contextlib.suppress(KeyboardInterrupt), interrupt.raise_on_interrupt(): send()",
+    ],
+    ids=["landed", "failed", "saved"],
+)
+def test_after_the_work_there_is_nothing_to_end(work: str) -> None:
+    """What is left is a line that says how it ended, and the status."""
+    done = run(f"with interrupt.end_on_interrupt():\n  {work}\n  send(5); time.sleep(0.3); sys.exit(7)")
     assert (done.returncode, done.stderr) == (7, "")
-
-
-def test_work_that_failed_leaves_something_to_stop() -> None:
-    failed = "with contextlib.suppress(ValueError), interrupt.stop_on_interrupt(): raise ValueError"
-    done = run(f"with interrupt.end_on_interrupt():\n  {failed}\n  send(); time.sleep(20)")
-    assert (done.returncode, done.stderr) == (130, "vsfdat: stopped, nothing was written\n")
 
 
 def test_a_signal_just_before_the_work_is_heard() -> None:

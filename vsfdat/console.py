@@ -99,7 +99,8 @@ def prepare() -> None:
     Everybody's stderr becomes unfailing: the interpreter itself flushes it at its end, and would end with status 120.
     """
     _open_standard_streams()
-    sys.stderr = cast("TextIO", Unfailing(sys.stderr))
+    stderr = sys.stderr if sys.stderr is not None else Path(os.devnull).open("w")  # noqa: SIM115 (for good)
+    sys.stderr = cast("TextIO", Unfailing(stderr))
 
 
 def finish() -> None:

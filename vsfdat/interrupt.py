@@ -97,10 +97,8 @@ def stop_on_interrupt(unfinished: Path | None = None) -> Iterator[threading.Even
         unfinished: A file of the block's, removed where the user insists and the process is ended at once.
     """
     stop = threading.Event()
-    with _handled_by(_Wish(stop.set, unfinished)) as command:
+    with _handled_by(_Wish(stop.set, unfinished)):
         yield stop
-        if command is not None:
-            command.is_over = True  # its file is there now, so there is nothing left to stop
 
 
 def end_at_once(unfinished: Path | None = None) -> None:
@@ -136,21 +134,23 @@ def _end_when_told(reader: int, wish: _Wish) -> None:
 
 
 @contextlib.contextmanager
-def _handled_by(wish: _Wish) -> Iterator[_Wish | None]:
-    """Let another handler take over from the command's, which is given, if there is one.
+def _handled_by(wish: _Wish) -> Iterator[None]:
+    """Let another handler take over from the command's, which has nothing left to end afterwards.
 
     Outside the main thread, where Python allows no signal handlers, nothing happens.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield None
+        yield
         return
     before = _handle(dict.fromkeys(_signals(), wish))
     command = before[signal.SIGINT] if isinstance(before[signal.SIGINT], _Wish) else None
     try:
         if command is not None and command.heard:  # just before, and the thread has not ended the process yet
             wish()
-        yield command
+        yield
     finally:
+        if command is not None:
+            command.is_over = True
         _handle(before)
 
 

@@ -55,8 +55,8 @@ class Outcome:
 def upscale_file(path: Path, output: Path, settings: Settings) -> Outcome:
     """Upscale a video file into another; sound, subtitles, times and colours are carried over.
 
-    Ctrl-C ends after the frames under way, which are few, and leaves a playable file of what is done; before the first
-    frame it is a KeyboardInterrupt as ever. SIGTERM and SIGHUP do the same.
+    Ctrl-C, SIGTERM and SIGHUP end it after the frames under way, which are few, and leave a playable file of what is
+    done; before the first frame they leave nothing.
 
     Args:
         path: Whatever BestSource decodes.

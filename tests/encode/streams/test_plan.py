@@ -7,7 +7,8 @@ import pytest
 from tests.encode.clips import Recipe, make_video
 from tests.encode.streams.films import make_captioned, make_sounding, packet_of, remake
 from vsfdat.encode import Settings, job, upscale_file
-from vsfdat.encode.streams import plan_streams
+from vsfdat.encode.streams import plan_streams, trial
+from vsfdat.encode.streams.ways import Copied
 from vsfdat.errors import EncodeError
 from vsfdat.options import UpscaleOptions
 
@@ -113,6 +114,14 @@ def test_all_is_said_before_the_film_is_indexed(tmp_path: Path, model: Path, mon
     settings = Settings(upscale=UpscaleOptions(model=model, device="cpu"))
     with pytest.raises(EncodeError, match=r"^audio stream 1 \(wmav2\) does not fit into mp4, "):
         upscale_file(windows(tmp_path), tmp_path / "output.mp4", settings)
+
+
+def test_what_matroska_holds_stays_as_it_is_there(tmp_path: Path, monkeypatch, caplog) -> None:
+    """Though its beginning alone may not decode: that of TTA needs to know how long the whole is."""
+    path = make_sounding(tmp_path / "film.mkv", "flac")
+    monkeypatch.setattr(trial, "_is_same", lambda *_, **__: False)
+    assert [*plan_streams(path, "matroska", "libx264").ways.values()] == [Copied]
+    assert caplog.messages == []
 
 
 def test_bitmaps_have_no_place_in_mp4(tmp_path: Path, plain: Path, caplog) -> None:

@@ -43,13 +43,15 @@ def choose(sample: Sample, container: str, origin: str) -> Choice | None:
         container: FFmpeg's name of the output's.
         origin: FFmpeg's name of the input's.
     """
-    if sample.stream.codec_context is None and not ("matroska" in origin and container == "matroska"):
-        return None  # Nothing could tell whether a copy plays; Matroska alone keeps unchanged what it does not know.
+    stays = "matroska" in origin and container == "matroska"  # which keeps unchanged even what it does not know
+    if sample.stream.codec_context is None and not stays:
+        return None  # nothing could tell whether a copy plays
     ways = [_repack(sample), Choice(Copied), _recode(sample, container), _rewrite(sample, container)]
     if container == "mp4" and sample.codec.startswith("pcm_"):
         ways[1:3] = reversed(ways[1:3])  # PCM in MP4 is of 2020: many players know nothing of it, or play noise
     for choice in ways:
-        if choice and survives(choice.way, sample, container, to_the_bit=choice.is_to_the_bit):
+        is_known = stays and choice == Choice(Copied)
+        if choice and survives(choice.way, sample, container, to_the_bit=choice.is_to_the_bit, is_known=is_known):
             return choice
     return None
 

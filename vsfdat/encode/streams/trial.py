@@ -12,7 +12,7 @@ from .sample import Sample
 from .ways import Carrier, Way
 
 
-def survives(way: Way, sample: Sample, container: str, *, to_the_bit: bool = False) -> bool:
+def survives(way: Way, sample: Sample, container: str, *, to_the_bit: bool = False, is_known: bool = False) -> bool:
     """Tell whether a stream comes out of an output as it went in.
 
     FFmpeg's muxers take what their players cannot play, as Windows Media's sound in QuickTime's container does: what
@@ -23,6 +23,7 @@ def survives(way: Way, sample: Sample, container: str, *, to_the_bit: bool = Fal
         sample: The stream, and what it begins with.
         container: FFmpeg's name of the output's.
         to_the_bit: The same samples must come out of the decoders.
+        is_known: What is written plays, and need not be decoded: some codecs need to know how long the whole is.
     """
     av = require("av")
     memory = io.BytesIO()
@@ -35,7 +36,7 @@ def survives(way: Way, sample: Sample, container: str, *, to_the_bit: bool = Fal
             output.mux(carrier.finish())
         if not is_taken:
             return False
-        if sample.stream.type != "audio" or not any(sample.twins()):
+        if is_known or sample.stream.type != "audio" or not any(sample.twins()):
             return True
         memory.seek(0)
         with av.open(memory) as written:

@@ -7,7 +7,7 @@ import pytest
 
 
 def parametrize(
-    names: str | tuple[str, ...], cases: Iterable[Any], *, quick: Collection[Any], ids: list[str] | None = None
+    names: str | tuple[str, ...], cases: Iterable[Any], *, quick: Collection[Any], ids: Any = None
 ) -> pytest.MarkDecorator:
     """Give a test its cases, as pytest's own `parametrize` does, and mark most of them as slow.
 
@@ -15,7 +15,7 @@ def parametrize(
         names: An argument of the test, or a tuple of several.
         cases: Values of the argument, or tuples of values.
         quick: Those of the cases that the fast loop runs too.
-        ids: What to call the cases.
+        ids: What to call the cases: names, or what makes a name of a value.
     """
     cases = list(cases)
     assert all(case in cases for case in quick), f"{quick} must be among {cases}"

@@ -43,7 +43,11 @@ def test_presets_equal_spandrels(preset: str) -> None:
             assert relative_error(ours(x), run_oracle(truth, x)) <= TOLERANCE
 
 
-@pytest.mark.parametrize(("head", "scale", "unshuffle_mod"), HEADS_AND_UNSHUFFLE)
+@parametrize(
+    ("head", "scale", "unshuffle_mod"),
+    HEADS_AND_UNSHUFFLE,
+    quick=[case for case in HEADS_AND_UNSHUFFLE if case[1] <= 2],
+)
 def test_heads_equal_spandrels(head: str, scale: int, unshuffle_mod: bool) -> None:
     """Hold every head and scale against spandrel's, on one picture at a time: its LDA refuses batches on a CPU.
 

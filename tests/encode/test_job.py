@@ -10,6 +10,7 @@ import pytest
 import vapoursynth as vs
 
 from tests.encode.clips import Recipe, click_time, decode, make_video, packets
+from tests.fast_loop import parametrize
 from vsfdat import plugin
 from vsfdat.encode import Settings, job, pump, upscale_file
 from vsfdat.errors import EncodeError, VsfdatError
@@ -240,7 +241,7 @@ def test_a_file_that_is_called_partial_is_left_alone(run, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("location", [0, 2], ids=["left", "top left"])
-@pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
+@parametrize("codec", ["h264", "hevc", "av1"], quick=["hevc"])
 def test_the_place_of_chroma_is_written_down(run, codec: str, location: int) -> None:
     options = {"crf": "1", "chroma_sample_location": str(location + 1)}
     output, _ = run(Recipe(size=(64, 64), options=options), (".mp4", ".mkv"), codec=codec)

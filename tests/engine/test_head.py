@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
 import torch
 
 from tests.engine.truth import ALL_ROWS, SMALL, STRIP_ROWS, Truth, best, build
@@ -12,10 +11,13 @@ from vsfdat.arch.config import UPSAMPLER_SCALES
 from vsfdat.engine.plan import Plan
 from vsfdat.ops import REFERENCE
 
+UNSHUFFLED = [(head, True) for head in UPSAMPLER_SCALES if head != "conv"]
 
-@pytest.mark.parametrize(
+
+@parametrize(
     ("head", "unshuffle_mod"),
-    [(head, False) for head in UPSAMPLER_SCALES] + [(head, True) for head in UPSAMPLER_SCALES if head != "conv"],
+    [(head, False) for head in UPSAMPLER_SCALES] + UNSHUFFLED,
+    quick=UNSHUFFLED,
 )
 def test_every_head(head: str, unshuffle_mod: bool) -> None:
     base = replace(SMALL, num_groups=1, unshuffle_mod=unshuffle_mod)

@@ -43,7 +43,7 @@ def test_the_default_model_at_a_larger_size() -> None:
     truth.check(build(network, Plan(64), best(torch.float32))(frame))
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@parametrize("dtype", [torch.bfloat16, torch.float16], quick=[torch.bfloat16])
 @parametrize("backend", [REFERENCE, None], quick=[None], ids=["torch", "best"])
 @parametrize("model", ["fdat-tiny-2x", "fdat-tiny-2x-fast"], quick=["fdat-tiny-2x-fast"])
 def test_low_precision(dtype: torch.dtype, backend: Backend | None, model: str) -> None:

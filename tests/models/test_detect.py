@@ -6,6 +6,7 @@ import pytest
 import torch
 from spandrel import MAIN_REGISTRY
 
+from tests.fast_loop import parametrize
 from vsfdat.arch import FDAT, PRESETS, FDATConfig
 from vsfdat.arch.config import UPSAMPLER_SCALES, UPSAMPLER_TYPES
 from vsfdat.errors import CheckpointError
@@ -38,7 +39,7 @@ def test_heads(head: str, scale: int) -> None:
     assert detect_config(state_dict_of(config)) == as_read(config)
 
 
-@pytest.mark.parametrize(("head", "scale"), HEADS)
+@parametrize(("head", "scale"), HEADS, quick=[(head, scale) for head, scale in HEADS if scale <= 2])
 def test_heads_without_meta_upsample(head: str, scale: int, caplog: pytest.LogCaptureFixture) -> None:
     config = replace(SMALL, upsampler_type=head, scale=scale)
     # Sorted by name, as safetensors files are: upsampler.10 comes before upsampler.3.
@@ -105,9 +106,13 @@ def test_a_half_precision_file_loads_in_fp32_and_is_left_as_it_was() -> None:
     assert all(tensors[key] is before[key] for key in before)
 
 
-@pytest.mark.parametrize(
+LOADED = [*PRESETS.values(), *(replace(SMALL, upsampler_type=head, scale=scale) for head, scale in HEADS)]
+
+
+@parametrize(
     "config",
-    [*PRESETS.values(), *(replace(SMALL, upsampler_type=head, scale=scale) for head, scale in HEADS)],
+    LOADED,
+    quick=[config for config in LOADED if config.scale <= 2],
     ids=lambda config: f"{config.embed_dim}-{config.num_groups}-{config.upsampler_type}-{config.scale}",
 )
 def test_loading_gives_what_building_and_filling_gives(config: FDATConfig) -> None:

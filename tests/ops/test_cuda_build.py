@@ -25,7 +25,7 @@ def skip_without_nvrtc() -> None:
 
 
 @parametrize("capability", [(8, 0), (8, 9), (9, 0), (12, 0)], quick=[(9, 0)])
-@pytest.mark.parametrize("source", ["ffn", "spatial", "channel", "conv", "matrix"])
+@parametrize("source", ["ffn", "spatial", "channel", "conv", "matrix"], quick=["spatial"])
 def test_compiles(source, capability):
     skip_without_nvrtc()
     facts = {"C": 24, "D": 48, "D_STEP": 48, "HEADS": 2, "MADE": 24, "WARPS": 4, "STAGES": 2, "BLOCKS_PER_SM": 2}

@@ -25,7 +25,7 @@ from random import Random
 
 import torch
 
-from tests.bench.hostile_models import KINDS, OFTEN
+from tests.bench.hostile_kinds import KINDS, OFTEN
 from vsfdat import cli
 from vsfdat.errors import VsfdatError
 from vsfdat.models import load_model

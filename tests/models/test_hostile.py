@@ -6,7 +6,8 @@ from random import Random
 
 import pytest
 
-from tests.bench.hostile_models import KINDS, META
+from tests.bench.hostile_kinds import KINDS
+from tests.bench.hostile_models import META
 from vsfdat.errors import CheckpointError
 from vsfdat.models import load_model
 

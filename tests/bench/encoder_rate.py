@@ -23,6 +23,7 @@ from vsfdat.encode import pump
 from vsfdat.encode.codecs import find_codec
 from vsfdat.encode.picture import describe, to_encoder
 from vsfdat.encode.source import Source, open_source
+from vsfdat.encode.streams import plan_streams
 from vsfdat.encode.writer import Writer
 
 SAMPLE = Path(__file__).parents[2] / "sample_scripts/bigbuckbunny_sample.mp4"
@@ -57,18 +58,19 @@ def main(encoder: str, *rest: str) -> None:
 def run(codec_name: str, preset: str, kind: type[Writer], frames: int = 48, repeats: int = 3) -> None:
     codec = find_codec(codec_name)
     opened = open_source(SAMPLE)
-    picture = describe(opened.clip)
+    picture = describe(opened.clip, codec)
     larger = opened.clip.resize.Bicubic(*SIZE, format=vs.RGBS, matrix_in=picture.matrix)
     pictures = list(to_encoder(larger, opened.clip.format, picture, codec, None).frames())
     source, clip = lengthen(opened, frames), network(pictures, frames)
     importlib.import_module("rich.progress")  # takes a second, once
     options = codec.build_options(None, preset or None)
+    plan = plan_streams(SAMPLE, "matroska", codec.encoder.name, audio=True, subtitles=True)
     ways = {"the encoder alone": alone, "one after the other": in_turn, "side by side": side_by_side}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     with tempfile.TemporaryDirectory(prefix="vsfdat-") as folder:
         for _ in range(repeats):
             for way, work in ways.items():
-                with kind(Path(folder) / "o.mkv", clip, source, picture, codec, options) as writer:
+                with kind(Path(folder) / "o.mkv", clip, source, plan, picture, codec, options) as writer:
                     seconds[way].append(work(writer, clip, pictures))
     name = f"{codec.encoder.name} {options.get('preset', '')}" if kind is Writer else f"stand-in of {Paced.rate:g} fps"
     report(name, frames, seconds)

@@ -20,11 +20,11 @@ from pathlib import Path
 import vapoursynth as vs
 
 from vsfdat.encode import pump
-from vsfdat.encode.codecs import find_codec
-from vsfdat.encode.picture import describe, to_encoder
-from vsfdat.encode.source import Source, open_source
+from vsfdat.encode.input.source import Source, open_source
+from vsfdat.encode.output.codecs import find_codec
+from vsfdat.encode.output.picture import describe, to_encoder
+from vsfdat.encode.output.writer import Writer
 from vsfdat.encode.streams import plan_streams
-from vsfdat.encode.writer import Writer
 
 SAMPLE = Path(__file__).parents[2] / "sample_scripts/bigbuckbunny_sample.mp4"
 NETWORK_RATE = 200

@@ -7,7 +7,7 @@ from typing import Any
 
 import av
 
-from vsfdat.encode.decoding import decode_past_damage
+from vsfdat.encode.input.decoding import decode_past_damage
 
 NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 

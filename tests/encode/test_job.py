@@ -131,7 +131,7 @@ def test_interrupting_leaves_a_playable_file(run, monkeypatch: pytest.MonkeyPatc
 
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, frame: int) -> None:
-    from vsfdat.encode.writer import Writer
+    from vsfdat.encode.output.writer import Writer
 
     write = Writer.write
 

@@ -13,17 +13,17 @@ from vsfdat.interrupt import stop_on_interrupt
 from vsfdat.models.catalog import find_model
 from vsfdat.options import Settings
 
-from .codecs import Codec, find_codec
 from .container import cannot_be
-from .damage import DamageCount
-from .encoders import Options
 from .formats import CONTAINERS
-from .landing import check_output, follow, landing, name_partial
-from .picture import Picture, describe, settle_matrix, to_encoder
+from .input.damage import DamageCount
+from .input.source import Source, cut, open_source
+from .output.codecs import Codec, find_codec
+from .output.encoders import Options
+from .output.landing import check_output, follow, landing, name_partial
+from .output.picture import Picture, describe, settle_matrix, to_encoder
+from .output.writer import Writer, check_fit
 from .pump import Pace, write_all
-from .source import Source, cut, open_source
 from .streams import plan_streams
-from .writer import Writer, check_fit
 
 # Of a second or more, and of the whole time, that the network may wait for the encoder before anyone is told.
 _WORTH_TELLING = 0.1

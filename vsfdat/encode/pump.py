@@ -12,9 +12,9 @@ from typing import Any
 
 import vapoursynth as vs
 
-from .mending import Watched
+from .input.mending import Watched
+from .output.writer import Writer
 from .progress import show_progress
-from .writer import Writer
 
 # Of work under way, which an interrupt waits for.
 _SECONDS_AHEAD = 2

@@ -14,8 +14,8 @@ from tests.encode.clips import Recipe, click_time, decode, make_video, packets
 from tests.encode.streams.films import chapters_of, make_sounding, packet_of, remake, set_chapters
 from vsfdat.encode import Settings, upscale_file
 from vsfdat.encode.container import open_container
+from vsfdat.encode.output.writer import Writer
 from vsfdat.encode.streams import copy
-from vsfdat.encode.writer import Writer
 from vsfdat.errors import EncodeError
 from vsfdat.options import UpscaleOptions
 

@@ -10,7 +10,7 @@ from vsfdat.notices import Once
 
 from ..container import cannot_be, open_container
 from ..extras import require
-from ..source import Source
+from ..input.source import Source
 from .captions import LOST, WITH_CAPTIONS, Captions, can_hold_captions
 from .chapters import cut_chapters
 from .order import in_order

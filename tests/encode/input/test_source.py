@@ -12,8 +12,8 @@ import vapoursynth as vs
 from tests.encode.clips import Recipe, click_time, decode, make_video, packets
 from tests.encode.damaged import remux
 from vsfdat.encode import Settings, upscale_file
-from vsfdat.encode import source as source_module
-from vsfdat.encode.source import open_source
+from vsfdat.encode.input import source as source_module
+from vsfdat.encode.input.source import open_source
 from vsfdat.errors import EncodeError
 from vsfdat.options import UpscaleOptions
 
@@ -59,7 +59,7 @@ def test_frames_of_discs_keep_their_varying_times(tmp_path: Path, monkeypatch) -
     whole = {"g": "1", "qmin": "1", "qmax": "1", "b": "20000000"}  # so large that each has a packet of its own
     path = make_video(tmp_path / "film.mpg", replace(DISC, size=(720, 480), pts=ticks, options=whole))
     monkeypatch.setattr(
-        "vsfdat.encode.source.index_frames", lambda path, *_: (vs.core.bs.VideoSource(str(path), cachemode=0), [])
+        "vsfdat.encode.input.source.index_frames", lambda path, *_: (vs.core.bs.VideoSource(str(path), cachemode=0), [])
     )
     source = open_source(path)
     assert [value - source.pts[0] for value in source.pts] == [3600 * tick for tick in ticks]
@@ -68,7 +68,7 @@ def test_frames_of_discs_keep_their_varying_times(tmp_path: Path, monkeypatch) -
 
 def test_a_constant_rate_begins_where_the_video_does(tmp_path: Path, monkeypatch, caplog) -> None:
     path = make_video(tmp_path / "disc.mpg", DISC)
-    monkeypatch.setattr("vsfdat.encode.source._ffmpeg_times", lambda path, stream: [])
+    monkeypatch.setattr("vsfdat.encode.input.source._ffmpeg_times", lambda path, stream: [])
     source = open_source(path)
     assert (source.pts[0] - source.origin) * source.time_base == pytest.approx(begin(path), abs=1e-4)
     assert source.pts[1] - source.pts[0] == 3600

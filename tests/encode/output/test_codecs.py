@@ -7,8 +7,8 @@ import av
 import pytest
 
 from vsfdat import cli
-from vsfdat.encode import codecs, encoders
-from vsfdat.encode.codecs import find_codec
+from vsfdat.encode.output import codecs, encoders
+from vsfdat.encode.output.codecs import find_codec
 from vsfdat.errors import EncodeError
 from vsfdat.options import CodecName, EncoderKind
 

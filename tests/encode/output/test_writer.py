@@ -14,8 +14,9 @@ import pytest
 import vapoursynth as vs
 
 from tests.encode.clips import Recipe, decode, packets
-from vsfdat.encode import codecs, encoders, job
-from vsfdat.encode.writer import Writer
+from vsfdat.encode import job
+from vsfdat.encode.output import codecs, encoders
+from vsfdat.encode.output.writer import Writer
 from vsfdat.errors import EncodeError
 
 SMALL = Recipe(size=(64, 64), audio=None)
@@ -66,7 +67,7 @@ def test_encoders_write_nothing_to_the_terminal() -> None:
     """In a process of its own, as libraries read once how loud they may be."""
     script = """
 import av
-from vsfdat.encode.codecs import find_codec
+from vsfdat.encode.output.codecs import find_codec
 for name in ("h264", "hevc", "av1", "ffv1"):
     codec = find_codec(name)
     context = av.CodecContext.create(codec.encoder.name, "w")

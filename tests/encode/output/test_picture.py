@@ -9,8 +9,8 @@ import vapoursynth as vs
 from tests.encode.clips import Recipe, decode
 from tests.stand_ins import picture_clip
 from vsfdat import plugin
-from vsfdat.encode.codecs import find_codec
-from vsfdat.encode.picture import describe, settle_matrix, to_encoder
+from vsfdat.encode.output.codecs import find_codec
+from vsfdat.encode.output.picture import describe, settle_matrix, to_encoder
 from vsfdat.errors import EncodeError
 
 core = vs.core

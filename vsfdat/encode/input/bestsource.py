@@ -13,7 +13,7 @@ import vapoursynth as vs
 from vsfdat.console import missing
 from vsfdat.errors import EncodeError
 
-from .container import reason
+from ..container import reason
 
 # Its word for a time that neither the container states nor FFmpeg works out.
 _UNKNOWN = -(2**63)

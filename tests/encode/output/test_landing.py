@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from vsfdat.encode import landing
-from vsfdat.encode.landing import check_output, follow, name_partial
+from vsfdat.encode.output import landing
+from vsfdat.encode.output.landing import check_output, follow, name_partial
 from vsfdat.errors import EncodeError
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.encode.clips import Recipe, make_video
 from tests.encode.damaged import count_frames, cut_off, remux
 from vsfdat.encode import Settings, upscale_file
-from vsfdat.encode.source import open_source
+from vsfdat.encode.input.source import open_source
 from vsfdat.errors import EncodeError
 from vsfdat.options import UpscaleOptions
 

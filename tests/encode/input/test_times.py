@@ -1,6 +1,6 @@
 import pytest
 
-from vsfdat.encode.times import rise
+from vsfdat.encode.input.times import rise
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import vapoursynth as vs
 
 from vsfdat.errors import EncodeError
 
+from ..container import clock_jumps_back, open_container, video_stream
 from .bestsource import index_frames, read_properties
-from .container import clock_jumps_back, open_container, video_stream
 from .decoding import Film, decode_past_damage
 from .ending import Ending, decode_later, find_ending
 from .mending import Mending

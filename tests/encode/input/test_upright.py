@@ -11,8 +11,8 @@ import vapoursynth as vs
 from tests.encode.clips import Recipe, decode, make_video
 from tests.encode.damaged import remux
 from vsfdat.encode import Settings, upscale_file
-from vsfdat.encode.source import open_source
-from vsfdat.encode.upright import turn_upright
+from vsfdat.encode.input.source import open_source
+from vsfdat.encode.input.upright import turn_upright
 from vsfdat.options import UpscaleOptions
 
 LEFT, CENTER, TOP_LEFT, TOP, BOTTOM_LEFT, BOTTOM = range(6)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .extras import require
+from ..extras import require
 
 _log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from ..extras import require
 from .decoding import Film
-from .extras import require
 
 _log = logging.getLogger(__name__)
 

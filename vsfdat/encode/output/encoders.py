@@ -12,7 +12,7 @@ import vapoursynth as vs
 from vsfdat.errors import EncodeError
 from vsfdat.options import EncoderKind
 
-from .extras import require
+from ..extras import require
 from .mastering import Mastering, for_svt, for_x264, for_x265
 
 type Options = Mapping[str, str]

@@ -9,9 +9,9 @@ import vapoursynth as vs
 from vsfdat.errors import EncodeError
 from vsfdat.options import CodecName, EncoderKind
 
+from ..extras import require
 from . import encoders
 from .encoders import Encoder, Options
-from .extras import require
 
 
 @dataclass(frozen=True)

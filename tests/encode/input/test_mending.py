@@ -10,9 +10,10 @@ import vapoursynth as vs
 
 from tests.encode.clips import Recipe, decode, make_video
 from tests.encode.damaged import count_frames, spoil
-from vsfdat.encode import Settings, source, upscale_file
-from vsfdat.encode.mending import Watched
-from vsfdat.encode.source import open_source
+from vsfdat.encode import Settings, upscale_file
+from vsfdat.encode.input import source
+from vsfdat.encode.input.mending import Watched
+from vsfdat.encode.input.source import open_source
 from vsfdat.options import UpscaleOptions
 
 FORMATS = (

@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from vsfdat.errors import EncodeError
 
+from ..container import ffmpeg_path
+from ..extras import require
+from ..formats import CONTAINERS
+from ..input.source import Source
+from ..streams import CopiedStreams, Plan
 from .codecs import Codec
-from .container import ffmpeg_path
 from .encoders import Options, planar_format
-from .extras import require
-from .formats import CONTAINERS
 from .mastering import into_stream
 from .picture import Picture
-from .source import Source
-from .streams import CopiedStreams, Plan
 
 # Frames: in films shorter than its delay libx265 leaves the times to decode at to what its memory holds.
 _FEW = 4

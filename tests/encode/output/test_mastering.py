@@ -10,7 +10,7 @@ from av.sidedata.sidedata import Type
 
 from tests.encode.clips import Recipe, make_video
 from vsfdat.encode import Settings, upscale_file
-from vsfdat.encode.mastering import Mastering, for_svt, for_x265, read_mastering
+from vsfdat.encode.output.mastering import Mastering, for_svt, for_x265, read_mastering
 from vsfdat.options import UpscaleOptions
 
 # A display of P3's colours as HDR10 discs state it, in units of 1/50000 and 1/10000 cd/m², and one of no round numbers.

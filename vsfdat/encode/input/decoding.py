@@ -10,8 +10,8 @@ from typing import Any
 
 from vsfdat.errors import EncodeError
 
-from .container import open_container
-from .extras import require
+from ..container import open_container
+from ..extras import require
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,11 @@ def test_the_process_ends_as_if_somebody_listened(redirect: str) -> None:
     ("redirect", "said"),
     [(">/dev/full", b"vsfdat: stdout cannot be written (No space left on device)\n"), ("| true", b"")],
 )
-@pytest.mark.parametrize("shown", ["console.show('fact')", "print('help'); console.finish()"])
+@pytest.mark.parametrize("shown", [
+    "console.show('fact')",
+    "print('help'); console.finish()",
+    "console.prepare(); print('help' * 100_000)",
+])  # fmt: skip
 def test_stdout_that_breaks_is_an_error_of_one_line(redirect: str, said: bytes, shown: str) -> None:
     script = f"import time; from vsfdat import console; time.sleep(0.3); {shown}"
     line = ["bash", "-c", f'set -o pipefail; "$0" -c "$1" {redirect}', sys.executable, script]

@@ -110,6 +110,9 @@ def test_another_network_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[
         ),
         (["info", "{folder}"], "vsfdat: input is a folder, name a video file in it: {folder}\n"),
         (["{folder}", "{folder}/o.mp4"], "vsfdat: input is a folder, name a video file in it: {folder}\n"),
+        (["/dev/zero", "{folder}/o.mp4"],
+         "vsfdat: input is a pipe or a device: /dev/zero (a film is read from a file, more than once)\n"),
+        (["info", f"{'x' * 300}.mkv"], f"vsfdat: {'x' * 300}.mkv: cannot be read (File name too long)\n"),
     ],
 )  # fmt: skip
 def test_mistakes_are_told_in_one_line(tmp_path: Path, capsys, arguments, message) -> None:

@@ -170,6 +170,10 @@ def test_names_that_the_system_refuses(tmp_path: Path) -> None:
     with pytest.raises(UnknownModelError) as caught:
         load_model(tmp_path / "folder.pth")
     assert str(caught.value) == f"model file is a folder: {tmp_path}/folder.pth"
+    os.mkfifo(tmp_path / "pipe.pth")
+    with pytest.raises(UnknownModelError) as caught:
+        load_model(tmp_path / "pipe.pth")
+    assert str(caught.value) == f"model file is a pipe or a device: {tmp_path}/pipe.pth"
     with pytest.raises(UnknownModelError) as caught:
         load_model("a" * 300)
     assert str(caught.value) == f"model file cannot be read: {'a' * 300} (File name too long)"

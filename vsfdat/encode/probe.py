@@ -4,7 +4,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from .container import open_container, video_stream
+from .container import cannot_be, open_container, video_stream
 from .streams.sample import codec_name
 
 
@@ -14,7 +14,7 @@ def describe_video(path: Path) -> list[tuple[str, str]]:
     Raises:
         EncodeError: It cannot be read, or holds no video.
     """
-    with open_container(path) as container:
+    with cannot_be(path, "read"), open_container(path) as container:
         video = video_stream(container, path)
         frames, seconds = _measure(container, video)
         return [

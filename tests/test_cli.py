@@ -159,9 +159,7 @@ def test_an_error_in_a_frame_is_one_sentence_that_verbose_explains(tmp_path: Pat
 
     monkeypatch.setattr(logging.getLogger("vsfdat"), "level", logging.NOTSET)
     video, model = make_video(tmp_path / "video.mkv"), make_model(tmp_path / "2x.safetensors")
-    save_file(
-        {key: tensor * float("nan") if tensor.ndim == 4 else tensor for key, tensor in load_file(model).items()}, model
-    )
+    save_file({key: tensor * 1e30 if tensor.ndim == 4 else tensor for key, tensor in load_file(model).items()}, model)
     sentence = (
         "vsfdat: frame 0: the network gave NaN or Inf in fp32, so its weights are damaged; use another model file\n"
     )

@@ -36,6 +36,8 @@ SAID = {
     "Meta empty": f"{NO_FDAT}{META} is empty",
     "Meta scale 0": f"{NO_FDAT}scale must be at least 1, passed 0",
     "Meta head 200": f"{NO_FDAT}MetaUpsample names upsampler 200, and FDAT has 8",
+    "NaN in a weight": "its weights are damaged, there is NaN or Inf in conv_after.weight; get another file",
+    "weights beyond fp32": "its weights are damaged, there is NaN or Inf in conv_after.weight; get another file",
     "0-d tensor": f"{NO_FDAT}conv_after.weight has the shape [] instead of 4 dimensions",
     "0-d bias": f"{NO_FDAT}groups.0.blocks.0.attn.bias has the shape [] instead of 3 dimensions",
     "empty fc1": f"{NO_FDAT}groups.0.blocks.0.ffn.fc1.weight is empty",

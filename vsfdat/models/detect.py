@@ -45,6 +45,7 @@ def load_into_network(state_dict: StateDict, source: str) -> FDAT:
     state_dict = {_META: expected[_META]} | state_dict
     _check_fit(expected, state_dict, source)
     network.load_state_dict({key: _own(tensor, expected[key]) for key, tensor in state_dict.items()}, assign=True)
+    _check_finite(network, source)
     return network.eval().requires_grad_(False)
 
 
@@ -61,6 +62,12 @@ def _build_without_memory(config: FDATConfig, source: str) -> FDAT:
 def _own(tensor: Tensor, like: Tensor) -> Tensor:
     """Copy a tensor: files share memory among theirs, cut them out of larger ones, or turn them."""
     return tensor.detach().to("cpu", like.dtype, copy=True, memory_format=torch.contiguous_format)
+
+
+def _check_finite(network: FDAT, source: str) -> None:
+    for name, tensor in network.named_parameters():
+        if not tensor.isfinite().all():
+            raise CheckpointError(f"{source}: its weights are damaged, there is NaN or Inf in {name}; get another file")
 
 
 def detect_config(state_dict: StateDict, source: str = "state dict") -> FDATConfig:

@@ -50,6 +50,7 @@ finally:
     assert "--scale-to-height" in done.stdout
 
 
+@pytest.mark.slow
 def test_module_and_command_are_the_same() -> None:
     script = Path(sys.executable).parent / "vsfdat"
     named = subprocess.run([script, "--version"], capture_output=True, text=True, timeout=60, check=True)

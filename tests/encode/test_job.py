@@ -114,7 +114,7 @@ def test_pixels_stay_as_wide_and_height_can_be_chosen(run) -> None:
     assert (outcome.width, outcome.height) == (48, 36)
 
 
-@pytest.mark.parametrize("pixel_format", ["bgr0", "gray"])
+@parametrize("pixel_format", ["bgr0", "gray"], quick=["gray"])
 def test_rgb_and_gray_become_yuv(run, pixel_format: str) -> None:
     output, _ = run(Recipe(encoder="ffv1", pixel_format=pixel_format, matrix=0, options={}))
     assert decode(output)[0].format.name == "yuv420p"
@@ -284,6 +284,7 @@ def test_an_encoder_that_keeps_up_is_not_spoken_of(seconds: float, waited_second
     assert job._remark(pace, job.find_codec("h264"), {}) is None
 
 
+@pytest.mark.slow
 def test_a_slow_encoder_is_noticed(run, monkeypatch: pytest.MonkeyPatch) -> None:
     write = pump.Writer.write
     monkeypatch.setattr(pump.Writer, "write", lambda self, picture: (time.sleep(0.1), write(self, picture)))

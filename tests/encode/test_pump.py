@@ -129,7 +129,7 @@ def test_seconds_of_work_leave_out_the_gaps(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_pace_tells_who_waited_for_whom(monkeypatch: pytest.MonkeyPatch, slow: str) -> None:
     monkeypatch.setattr(vs.core, "num_threads", 1)
     rest = {"encoder": (0.0, 0.05), "clip": (0.05, 0.0)}[slow]
-    clip = BLANK[:20].std.FrameEval(lambda n: time.sleep(rest[0]) or BLANK[:20])
+    clip = BLANK[:12].std.FrameEval(lambda n: time.sleep(rest[0]) or BLANK[:12])
     pace = pump.write_all(clip, Stub(lambda picture: time.sleep(rest[1])), 1, "", threading.Event())
     share = pace.waited_seconds / pace.seconds
     if slow == "encoder":

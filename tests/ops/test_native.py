@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tests.fast_loop import parametrize
 from vsfdat.ops import native
 from vsfdat.ops.interface import ChannelWeights, FfnWeights, NetworkShape, Norm, SpatialWeights
 
@@ -101,7 +102,7 @@ CASES = [(h, w, 96, 3) for h, w in SIZES] + [
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("h", "w", "c", "heads"), CASES)
+@parametrize(("h", "w", "c", "heads"), CASES, quick=[(7, 9, 96, 3), (37, 51, 7, 1)])
 class TestOps:
     def test_spatial_reduce(self, h: int, w: int, c: int, heads: int, dtype: torch.dtype) -> None:
         x, weights = feature_map(h, w, c, dtype), spatial_weights(c, heads)
@@ -197,7 +198,7 @@ def every_op(dtype: torch.dtype, c: int = 96) -> dict:
 OPS = list(every_op(torch.float32)) if not native.why_not(CPU, torch.float32, SHAPE) else []
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@parametrize("dtype", DTYPES, quick=[torch.float32])
 @pytest.mark.parametrize("name", OPS)
 class TestEveryOp:
     def test_writes_only_its_rows(self, name: str, dtype: torch.dtype) -> None:

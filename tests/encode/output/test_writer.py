@@ -14,6 +14,7 @@ import pytest
 import vapoursynth as vs
 
 from tests.encode.clips import Recipe, decode, packets
+from tests.fast_loop import parametrize
 from vsfdat.encode import job
 from vsfdat.encode.output import codecs, encoders
 from vsfdat.encode.output.writer import Writer
@@ -57,7 +58,7 @@ def test_ffv1_works_on_24_slices_of_a_frame(run, monkeypatch: pytest.MonkeyPatch
     assert len(decode(output)) == 20
 
 
-@pytest.mark.parametrize("size", [(4, 4), (16, 4), (4, 16)])
+@parametrize("size", [(4, 4), (16, 4), (4, 16)], quick=[(4, 4)])
 def test_ffv1_takes_pictures_too_small_for_24_slices(run, size: tuple[int, int]) -> None:
     output, _ = run(replace(SMALL, size=size), (".mkv", ".mkv"), codec="ffv1")
     assert len(decode(output)) == 20
@@ -151,14 +152,14 @@ def test_times_that_an_encoder_rounds_still_find_their_frame() -> None:
     assert found == [0, 0, 0, 1, 1, 1, 2, 2, 3, 3]
 
 
-@pytest.mark.parametrize(("ending", "tag"), [(".mp4", "hvc1"), (".mov", "hvc1"), (".mkv", None)])
+@parametrize(("ending", "tag"), [(".mp4", "hvc1"), (".mov", "hvc1"), (".mkv", None)], quick=[(".mp4", "hvc1")])
 def test_apple_finds_hevc_under_the_name_that_it_knows(run, ending: str, tag: str | None) -> None:
     output, _ = run(SMALL, (".mkv", ending), codec="hevc")
     with av.open(str(output)) as container:
         assert container.streams.video[0].codec_context.codec_tag == (tag or "\0\0\0\0")
 
 
-@pytest.mark.parametrize("frames", [1, 3])
+@parametrize("frames", [1, 3], quick=[3])
 def test_films_of_few_frames_have_times(run, frames: int) -> None:
     """More than once, because libx265's own times depend on what its memory holds."""
     for _ in range(4):

@@ -31,7 +31,7 @@ def check(kernel: str, network: CaseShape, height: int, width: int, dtype: torch
     assert error <= max(2 * KERNELS[kernel](case, reference).error, TOLERANCES[dtype])
 
 
-@pytest.mark.parametrize("size", SIZES)
+@parametrize("size", SIZES, quick=[(8, 17)])
 @parametrize("network", [SMALL, BIASED], quick=[SMALL], ids=["small", "biased"])
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_sizes(kernel, network, size):
@@ -45,7 +45,8 @@ def test_presets(kernel, preset):
     check(kernel, SHAPES[preset], 9, 18)
 
 
-@parametrize("kernel", KERNELS, quick=["ffn"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kernel", KERNELS)
 def test_bf16(kernel):
     check(kernel, SMALL, 9, 18, torch.bfloat16)
 
@@ -72,7 +73,8 @@ def test_features_that_are_all_the_same_stay_finite(level):
     torch.testing.assert_close(out, expected, rtol=2e-3, atol=0.02)
 
 
-@parametrize(("channels", "made"), [(3, 24), (12, 24), (24, 12), (24, 3), (24, 40)], quick=[(24, 3)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("channels", "made"), [(3, 24), (12, 24), (24, 12), (24, 3), (24, 40)])
 @pytest.mark.parametrize("residual", [False, True])
 def test_convolutions_of_the_networks_ends(channels, made, residual):
     generator = torch.Generator().manual_seed(0)
@@ -103,8 +105,10 @@ def test_a_whole_network(overrides):
         truth.check(engine()(frame))
 
 
-@pytest.mark.parametrize(
-    ("left", "right"), [((1, 1), (1, 1)), ((24, 25), (25, 7)), ((3, 8, 25), (25, 25)), ((3, 8, 33), (3, 33, 17))]
+@parametrize(
+    ("left", "right"),
+    [((1, 1), (1, 1)), ((24, 25), (25, 7)), ((3, 8, 25), (25, 25)), ((3, 8, 33), (3, 33, 17))],
+    quick=[((3, 8, 33), (3, 33, 17))],
 )
 def test_products_of_small_matrices_are_torchs(left, right):
     generator = torch.Generator().manual_seed(0)

@@ -30,12 +30,14 @@ Write = Callable[[Path, Random], None]
 META = "upsampler.MetaUpsample"
 FC1, CONV_AFTER, BLOCK = "groups.0.blocks.0.ffn.fc1.weight", "conv_after.weight", "groups.0.blocks.0."
 HUGE = 10**9
+# Not the newer ones: what is drawn for a seed must stay what the tests know.
+_HEADS = UPSAMPLER_TYPES[1:8]
 MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # how torch's checkpoints of the old kind begin
 
 
 def tensors(random: Random) -> Tensors:
-    """A small network with any head."""
-    network = _build(random.randrange(1000), random.choice(UPSAMPLER_TYPES[1:]))
+    """A small network with any of the community's heads."""
+    network = _build(random.randrange(1000), random.choice(_HEADS))
     return {name: tensor.clone() for name, tensor in network.state_dict().items()}
 
 

@@ -8,7 +8,7 @@ import torch
 
 from tests.fast_loop import parametrize
 from tests.ops.emulated import emulating
-from tests.ops.kernel_cases import KERNELS, SHAPES, TOLERANCES, Case, CaseShape
+from tests.ops.kernel_cases import KERNELS, SHAPES, TOLERANCES, Case, CaseShape, kernels_of
 from vsfdat.ops import cuda
 from vsfdat.ops.cuda import build
 
@@ -65,7 +65,7 @@ def test_what_is_not_there_is_said(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", kernels_of(cuda))
 def test_two_blocks_fit_on_a_hopper_without_spilling_much(kernel):
     pytest.importorskip("triton", reason="Triton is not installed, which brings cuobjdump")
     skip_without_nvrtc()

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tests.fast_loop import parametrize
+from tests.ops.kernel_cases import KERNELS, TOLERANCES, Case, CaseShape, kernels_of
 from vsfdat.ops import native
 from vsfdat.ops.interface import ChannelWeights, FfnWeights, NetworkShape, Norm, SpatialWeights
 
@@ -237,6 +238,14 @@ class TestEveryOp:
         assert not out[20, 21].isfinite().any() or not out[20, 21].isfinite().all()
         assert out[:14].isfinite().all()
         assert out[27:].isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kernel", kernels_of(native))
+def test_the_cases_of_all_backends(kernel: str, dtype: torch.dtype) -> None:
+    outcome = KERNELS[kernel](Case(CaseShape(24, 2, 40, qkv_bias=True), 19, 11, (8, 16), dtype, CPU), native)
+    assert outcome.error <= TOLERANCES[dtype]
+    assert outcome.untouched
 
 
 def test_refuses_what_it_cannot_read() -> None:

@@ -8,7 +8,7 @@ import torch
 from tests.engine.truth import Truth
 from tests.fast_loop import parametrize
 from tests.ops.emulated import emulating
-from tests.ops.kernel_cases import KERNELS, SHAPES, TOLERANCES, Case, CaseShape, ffn_weights
+from tests.ops.kernel_cases import KERNELS, SHAPES, TOLERANCES, Case, CaseShape, ffn_weights, kernels_of
 from tests.random_weights import random_network
 from vsfdat.arch import FDATConfig
 from vsfdat.engine import runner
@@ -33,25 +33,25 @@ def check(kernel: str, network: CaseShape, height: int, width: int, dtype: torch
 
 @parametrize("size", SIZES, quick=[(8, 17)])
 @parametrize("network", [SMALL, BIASED], quick=[SMALL], ids=["small", "biased"])
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", kernels_of(cuda))
 def test_sizes(kernel, network, size):
     check(kernel, network, *size)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", kernels_of(cuda))
 @pytest.mark.parametrize("preset", ["fdat_tiny", "fdat_light", "fdat_medium", "fdat_large"])
 def test_presets(kernel, preset):
     check(kernel, SHAPES[preset], 9, 18)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", kernels_of(cuda))
 def test_bf16(kernel):
     check(kernel, SMALL, 9, 18, torch.bfloat16)
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", kernels_of(cuda))
 def test_some_rows_alone(kernel):
     case = Case(SMALL, 24, 9, (8, 16), torch.float16, CPU)
     with emulating():

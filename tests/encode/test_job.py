@@ -240,7 +240,7 @@ def test_a_file_that_is_called_partial_is_left_alone(run, tmp_path: Path) -> Non
     assert (mine.read_text(), len(decode(output))) == ("mine", 20)
 
 
-@pytest.mark.parametrize("location", [0, 2], ids=["left", "top left"])
+@parametrize("location", [0, 2], quick=[2], ids=["left", "top left"])
 @parametrize("codec", ["h264", "hevc", "av1"], quick=["hevc"])
 def test_the_place_of_chroma_is_written_down(run, codec: str, location: int) -> None:
     options = {"crf": "1", "chroma_sample_location": str(location + 1)}

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.engine.truth import ALL_ROWS, CPU, SMALL, STRIP_ROWS, Truth, best, build, run
-from tests.fast_loop import parametrize
 from tests.random_weights import random_network
 from vsfdat.arch import PRESETS, FDATConfig
 from vsfdat.bench.measure import rise_of_memory
@@ -22,7 +21,8 @@ from vsfdat.models import load_model
 from vsfdat.ops import REFERENCE, Backend
 
 
-@parametrize("preset", PRESETS, quick=["fdat_tiny"])
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_at_every_strip_height(preset: str) -> None:
     """One group of each preset: its widths and heads are what differ; how often they repeat is not."""
     depth = 1 if preset in ("fdat_large", "fdat_xl") else 2

@@ -163,7 +163,7 @@ def test_conv3x3_between_widths(c_in: int, c_out: int, dtype: torch.dtype) -> No
     close(out, convolve(x, weight, 1), dtype)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@parametrize("dtype", DTYPES, quick=[torch.float32])
 @pytest.mark.parametrize(
     ("c", "heads", "window"), [(96, 3, 4), (108, 4, 7), (24, 2, 16), (96, 3, 8), (40, 8, 3), (5, 5, 2)]
 )

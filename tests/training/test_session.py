@@ -157,6 +157,7 @@ def test_what_would_show_only_at_the_end_is_refused_first(session, monkeypatch, 
     assert str(caught.value) == message
 
 
+@pytest.mark.slow
 def test_work_outlives_an_error(session, tmp_path):
     pictures = tmp_path / "pictures"
     pictures.mkdir()

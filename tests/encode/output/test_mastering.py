@@ -68,7 +68,7 @@ def test_av1_to_av1_is_byte_for_byte(run, tmp_path: Path) -> None:
     assert in_pictures(output) == in_pictures(tmp_path / "source.mkv")
 
 
-@pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
+@parametrize("codec", ["h264", "hevc", "av1"], quick=["hevc"])
 def test_mp4_says_it_byte_for_byte(run, tmp_path: Path, codec: str) -> None:
     output, _ = run(hevc(ODD), (".mkv", ".mp4"), codec=codec)
     assert in_container(output) == in_pictures(tmp_path / "source.mkv")

@@ -102,6 +102,7 @@ def test_what_the_encoder_refuses_is_told_in_its_own_words(run, tmp_path: Path, 
     assert [path.name for path in tmp_path.iterdir()] == ["source.mkv"]
 
 
+@pytest.mark.slow
 def test_interleaved_chroma_gives_the_same_picture(run, monkeypatch: pytest.MonkeyPatch) -> None:
     """As hardware wants it; x264 takes both."""
     output, _ = run(SMALL)

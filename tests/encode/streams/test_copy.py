@@ -12,6 +12,7 @@ import pytest
 
 from tests.encode.clips import Recipe, click_time, decode, make_video, packets
 from tests.encode.streams.films import chapters_of, make_sounding, packet_of, remake, set_chapters
+from tests.fast_loop import parametrize
 from vsfdat.encode import Settings, upscale_file
 from vsfdat.encode.container import open_container
 from vsfdat.encode.output.writer import Writer
@@ -45,7 +46,7 @@ def test_covers_and_fonts_are_said_to_be_lost(tmp_path: Path, upscale, caplog) -
     ]
 
 
-@pytest.mark.parametrize("ending", [".mkv", ".mp4"])
+@parametrize("ending", [".mkv", ".mp4"], quick=[".mp4"])
 def test_covers_are_kept(tmp_path: Path, upscale, ending: str) -> None:
     cover = jpeg()
     path = remake(
@@ -106,7 +107,7 @@ def dress(plain: Path, attachments: Mapping[str, str] = MappingProxyType({})) ->
     return remake(plain, plain.with_stem("dressed"), edit)
 
 
-@pytest.mark.parametrize("codec", ["wmav2", "adpcm_ms", "adpcm_ima_wav", "pcm_alaw"])
+@parametrize("codec", ["wmav2", "adpcm_ms", "adpcm_ima_wav", "pcm_alaw"], quick=["wmav2"])
 def test_what_matroska_holds_as_windows_does_is_copied_bit_by_bit(tmp_path: Path, upscale, codec: str, caplog) -> None:
     path = make_sounding(tmp_path / "film.avi", codec, video="mpeg4")
     output = upscale(path, ".mkv")
@@ -132,14 +133,14 @@ def test_a_subtitle_that_a_cut_goes_through_is_shown_on_its_part(tmp_path: Path,
     assert [(bytes(packet), packet.pts, packet.duration) for packet in shown] == [(b"a", 0, 200), (b"b", 300, 100)]
 
 
-@pytest.mark.parametrize("ending", [".mkv", ".mp4"])
+@parametrize("ending", [".mkv", ".mp4"], quick=[".mkv"])
 def test_a_cut_has_its_part_of_the_chapters(tmp_path: Path, upscale, ending: str) -> None:
     plain = make_video(tmp_path / "plain.mkv", Recipe())
     path = remake(plain, tmp_path / "film.mkv", lambda output, _: set_chapters(output, CHAPTERS))
     assert chapters_of(upscale(path, ending, start=0.2, end=0.6)) == [("one", 0, 0.2), ("two", 0.2, 0.4)]
 
 
-@pytest.mark.parametrize("ending", [".mkv", ".mp4", ".mov"])
+@parametrize("ending", [".mkv", ".mp4", ".mov"], quick=[".mp4"])
 def test_chapters_end_where_the_user_stopped(tmp_path: Path, upscale, monkeypatch, ending: str) -> None:
     plain = make_video(tmp_path / "plain.mkv", Recipe())
     chapters = [("one", 0, 0.1), ("two", 0.1, 60), ("three", 60, 90)]
@@ -160,7 +161,7 @@ def test_chapters_end_where_the_user_stopped(tmp_path: Path, upscale, monkeypatc
         assert container.duration / 1_000_000 == pytest.approx(seconds, abs=0.05)  # the last sound may end later
 
 
-@pytest.mark.parametrize("ending", [".mkv", ".mp4"])
+@parametrize("ending", [".mkv", ".mp4"], quick=[".mp4"])
 def test_chapters_of_what_is_missing_are_left_out(tmp_path: Path, upscale, ending: str) -> None:
     """As of a download that broke off: an MP4 would say that it is as long as its chapters."""
     plain = make_video(tmp_path / "plain.mkv", Recipe())

@@ -12,7 +12,7 @@ from tests.fast_loop import parametrize
 from vsfdat.errors import EncodeError
 
 
-@pytest.mark.parametrize(
+@parametrize(
     ("codec", "source", "ending", "kept"),
     [
         ("pcm_bluray", ".m2ts", ".mkv", "pcm_s24le"),
@@ -23,6 +23,7 @@ from vsfdat.errors import EncodeError
         ("flac", ".mkv", ".mov", "alac"),
         ("pcm_alaw", ".avi", ".mp4", "flac"),
     ],
+    quick=[("pcm_bluray", ".m2ts", ".mkv", "pcm_s24le"), ("flac", ".mkv", ".mov", "alac")],
 )
 def test_sound_is_kept_sample_by_sample(tmp_path: Path, upscale, caplog, codec: str, source: str, ending: str, kept):
     path = make_sounding(tmp_path / f"film{source}", codec, video="mpeg2video" if source == ".vob" else "libx264")

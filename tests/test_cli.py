@@ -50,6 +50,7 @@ finally:
     assert "--scale-to-height" in done.stdout
 
 
+@pytest.mark.slow
 def test_module_and_command_are_the_same() -> None:
     script = Path(sys.executable).parent / "vsfdat"
     named = subprocess.run([script, "--version"], capture_output=True, text=True, timeout=60, check=True)
@@ -110,6 +111,9 @@ def test_another_network_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[
         ),
         (["info", "{folder}"], "vsfdat: input is a folder, name a video file in it: {folder}\n"),
         (["{folder}", "{folder}/o.mp4"], "vsfdat: input is a folder, name a video file in it: {folder}\n"),
+        (["/dev/zero", "{folder}/o.mp4"],
+         "vsfdat: input is a pipe or a device: /dev/zero (a film is read from a file, more than once)\n"),
+        (["info", f"{'x' * 300}.mkv"], f"vsfdat: {'x' * 300}.mkv: cannot be read (File name too long)\n"),
     ],
 )  # fmt: skip
 def test_mistakes_are_told_in_one_line(tmp_path: Path, capsys, arguments, message) -> None:
@@ -126,7 +130,10 @@ def test_mistakes_are_told_in_one_line(tmp_path: Path, capsys, arguments, messag
     [
         (["a.mp4", "b.mp4", "--crff", "3"], "vsfdat: Unknown option: --crff. Did you mean --crf?\n"),
         (["a.mp4", "b.mp4", "--crf", "low"], 'vsfdat: Invalid value for --crf: unable to convert "low" into int.\n'),
-        (["a.mp4"], "vsfdat: Parameter OUTPUT requires an argument.\n"),
+        (
+            ["a.mp4"],
+            "vsfdat: name a video and the file to make of it, as in: vsfdat IN.mkv OUT.mkv; or videos and a folder\n",
+        ),
     ],
 )
 def test_mistakes_in_writing_are_told_in_one_line_too(capsys, monkeypatch, arguments, message) -> None:
@@ -156,9 +163,7 @@ def test_an_error_in_a_frame_is_one_sentence_that_verbose_explains(tmp_path: Pat
 
     monkeypatch.setattr(logging.getLogger("vsfdat"), "level", logging.NOTSET)
     video, model = make_video(tmp_path / "video.mkv"), make_model(tmp_path / "2x.safetensors")
-    save_file(
-        {key: tensor * float("nan") if tensor.ndim == 4 else tensor for key, tensor in load_file(model).items()}, model
-    )
+    save_file({key: tensor * 1e30 if tensor.ndim == 4 else tensor for key, tensor in load_file(model).items()}, model)
     sentence = (
         "vsfdat: frame 0: the network gave NaN or Inf in fp32, so its weights are damaged; use another model file\n"
     )
@@ -199,8 +204,8 @@ def test_a_cut_may_be_given_as_a_clock_would(tmp_path: Path) -> None:
 
 
 def test_what_held_the_work_up_is_told_once(tmp_path: Path, capsys, monkeypatch) -> None:
-    outcome = Outcome(tmp_path / "o.mp4", 5, 5, 64, 48, 2.0, "the network waited for the encoder")
-    monkeypatch.setattr("vsfdat.encode.upscale_file", lambda *_: outcome)
+    outcome = Outcome(tmp_path / "o.mp4", 5, 5, 64, 48, 5, 2.0, remark="the network waited for the encoder")
+    monkeypatch.setattr("vsfdat.encode.batch.command.upscale_file", lambda *_, **__: outcome)
     main([str(tmp_path / "a.mp4"), str(tmp_path / "o.mp4")])
     assert capsys.readouterr().err == (
         f"{tmp_path}/o.mp4: 5 frames, 64x48, in 2.0 s (2.50 fps)\nthe network waited for the encoder\n"
@@ -217,15 +222,19 @@ def test_streams_can_be_left_out(tmp_path: Path, option: str, kinds: list[str]) 
 
 @pytest.mark.slow
 def test_control_c_leaves_a_playable_file_and_a_second_one_too(tmp_path: Path) -> None:
-    with working(tmp_path, has_begun=writes) as process:
+    with working(tmp_path, "--keep-partial", has_begun=writes) as process:
         time.sleep(1)
         os.kill(process.pid, signal.SIGINT)
         time.sleep(0.3)
         os.kill(process.pid, signal.SIGINT)
         _, said = process.communicate(timeout=300)
     assert process.returncode == 130
-    assert f"stopped after {len(decode(tmp_path / 'o.mp4'))} of 4000 frames; the file is playable up to there\n" in said
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["2x.safetensors", "o.mp4", "video.mp4"]
+    frames = len(decode(tmp_path / "o.mp4"))
+    assert (
+        f"stopped after {frames} of 4000 frames; {tmp_path}/o.mp4 is playable up to there, and "
+        "the same command goes on from there\n"
+    ) in said
+    assert {path.name for path in tmp_path.iterdir()} - {".o.mp4.vsfdat"} == {"2x.safetensors", "o.mp4", "video.mp4"}
 
 
 @pytest.mark.slow
@@ -249,18 +258,18 @@ def test_nobody_needs_to_listen(tmp_path: Path) -> None:
 
 
 @contextlib.contextmanager
-def working(folder: Path, has_begun: Callable[[int, Path], bool]) -> Iterator[subprocess.Popen[str]]:
+def working(folder: Path, *more: str, has_begun: Callable[[int, Path], bool]) -> Iterator[subprocess.Popen[str]]:
     """Run the command on a film that is too long for a test, in a folder of its own."""
     video = make_video(folder / "video.mp4", Recipe(pts=range(0, 4000 * 512, 512), audio=None))
     model = make_model(folder / "2x.safetensors")
     line = [sys.executable, "-m", "vsfdat", str(video), str(folder / "o.mp4"), "--model", str(model), "--device", "cpu"]
-    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True, cwd=folder) as process:
+    with subprocess.Popen([*line, *more], stderr=subprocess.PIPE, text=True, cwd=folder) as process:
         wait_until(lambda: has_begun(process.pid, folder))
         yield process
 
 
 def writes(pid: int, folder: Path) -> bool:
-    return any(folder.glob("o.partial-*.mp4"))
+    return any(folder.glob(".o.mp4.vsfdat/0*"))
 
 
 def listens(pid: int, folder: Path) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fast_loop import parametrize
 from vsfdat import console
 
 
@@ -109,11 +110,12 @@ def test_the_process_ends_as_if_somebody_listened(redirect: str) -> None:
     assert subprocess.run(line, timeout=60, check=False, stdin=subprocess.DEVNULL).returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("redirect", "said"),
-    [(">/dev/full", b"vsfdat: stdout cannot be written (No space left on device)\n"), ("| true", b"")],
-)
-@pytest.mark.parametrize("shown", ["console.show('fact')", "print('help'); console.finish()"])
+FULL = (">/dev/full", b"vsfdat: stdout cannot be written (No space left on device)\n")
+WAYS = ["console.show('fact')", "print('help'); console.finish()", "console.prepare(); print('help' * 100_000)"]
+
+
+@parametrize(("redirect", "said"), [FULL, ("| true", b"")], quick=[FULL])
+@parametrize("shown", WAYS, quick=WAYS[:1])
 def test_stdout_that_breaks_is_an_error_of_one_line(redirect: str, said: bytes, shown: str) -> None:
     script = f"import time; from vsfdat import console; time.sleep(0.3); {shown}"
     line = ["bash", "-c", f'set -o pipefail; "$0" -c "$1" {redirect}', sys.executable, script]

@@ -1,7 +1,9 @@
 """Who may import whom: the map's table, held against every import statement of the package."""
 
 import ast
+import functools
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -27,12 +29,16 @@ def area(path: Path) -> str:
     return path.parts[0].removesuffix(".py")
 
 
-def imports(path: Path, nodes: list[ast.stmt] | None = None) -> set[str]:
-    """List what a file imports, absolute, from anywhere in it or from some statements."""
-    tree = ast.parse((ROOT / path).read_text())
+@functools.cache
+def parse(path: Path) -> ast.Module:
+    return ast.parse((ROOT / path).read_text())
+
+
+def imports(path: Path, nodes: Iterable[ast.AST]) -> set[str]:
+    """List what some statements of a file import, absolute."""
     package = ["vsfdat", *path.parts[:-1]]
     found = set()
-    for node in ast.walk(tree) if nodes is None else nodes:
+    for node in nodes:
         if isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -44,7 +50,7 @@ def imports(path: Path, nodes: list[ast.stmt] | None = None) -> set[str]:
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.parts[0] != "__init__.py"], ids=str)
 def test_imports_follow_the_table(path: Path) -> None:
-    home, found = area(path), imports(path)
+    home, found = area(path), imports(path, ast.walk(parse(path)))
     ours = {name.split(".")[1] for name in found if name.startswith("vsfdat.")} - {home}
     if home in MAY_IMPORT:
         assert ours <= MAY_IMPORT[home]
@@ -56,7 +62,7 @@ def test_imports_follow_the_table(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=str)
 def test_optional_packages_are_imported_where_they_are_used(path: Path) -> None:
-    top_level = imports(path, ast.parse((ROOT / path).read_text()).body)
+    top_level = imports(path, parse(path).body)
     assert not {name.split(".")[0] for name in top_level} & OPTIONAL
 
 

@@ -15,6 +15,7 @@ import vapoursynth as vs
 from torch import Tensor
 
 import vsfdat
+from tests.fast_loop import parametrize
 from tests.stand_ins import Enlarger, Gathering, picture_clip, pixels, pq_nits, pq_signal, tiny_fdat
 from vsfdat import plugin
 from vsfdat.arch import FDAT
@@ -223,6 +224,7 @@ def test_the_embedded_model_is_the_default() -> None:
     assert np.isfinite(pixels(out.get_frame(0))).all()
 
 
+@pytest.mark.slow
 def test_pq_stays_a_ramp_and_a_bright_edge_stays_in_its_nits() -> None:
     """The network, which learnt gamma, sees it as it is; by way of a gamma curve the ramp would go up and down."""
 
@@ -262,10 +264,11 @@ def test_precision_reaches_the_network(precision: str) -> None:
 # Side by side
 
 
-@pytest.mark.parametrize(
+@parametrize(
     ("arguments", "slots"),
     [({"num_streams": 1}, 1), ({"num_streams": 4}, 4), ({"device": ["cpu", "cpu", "cpu"]}, 3),
      ({"device": ["cpu", "cpu"], "num_streams": 2}, 4)],
+    quick=[({"device": ["cpu", "cpu"], "num_streams": 2}, 4)],
     ids=str,
 )  # fmt: skip
 @pytest.mark.usefixtures("threads_of_vapoursynth")
@@ -277,8 +280,8 @@ def test_all_slots_run_at_the_same_time(arguments: dict[str, object], slots: int
         assert frame.props["number"] == n
 
 
-@pytest.mark.parametrize("num_threads", [1, 2, 8])
-@pytest.mark.parametrize("num_streams", [1, 3])
+@parametrize("num_threads", [1, 2, 8], quick=[8])
+@parametrize("num_streams", [1, 3], quick=[3])
 def test_any_order_any_threads(num_threads: int, num_streams: int, engines, threads_of_vapoursynth: int) -> None:
     engines(lambda precision: Enlarger())
     core.num_threads = num_threads
@@ -293,8 +296,11 @@ def test_any_order_any_threads(num_threads: int, num_streams: int, engines, thre
             assert np.asarray(frame[2])[-1, -1] == np.float32(n / 1024)
 
 
-@pytest.mark.parametrize(
-    "arguments", [{"num_streams": 3}, {"device": ["cpu", "cpu"], "num_streams": 2}, {"precision": "bf16"}], ids=str
+@parametrize(
+    "arguments",
+    [{"num_streams": 3}, {"device": ["cpu", "cpu"], "num_streams": 2}, {"precision": "bf16"}],
+    quick=[{"num_streams": 3}],
+    ids=str,
 )
 def test_a_frame_has_the_same_bits_in_any_order_on_any_slot(
     arguments: dict[str, object], threads_of_vapoursynth: int
@@ -488,7 +494,9 @@ BAD = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("arguments", "sentence"), BAD, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(
+    ("arguments", "sentence"), BAD, ids=[f"{', '.join(given)}: {said[:60]}" for given, said in BAD]
+)
 def test_bad_arguments(arguments: dict[str, object], sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vsfdat.engine.device._here", lambda: ["cpu"])
     with pytest.raises(vs.Error) as caught:

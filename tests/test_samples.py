@@ -73,6 +73,7 @@ def test_script_runs_through_vspipe(name: str, pipes) -> None:
     assert header[0] == b"YUV4MPEG2"
     assert {f"W{width}".encode(), f"H{height}".encode()} <= set(header)
     assert done.stdout.count(b"FRAME\n") == 2
+    assert b"Plan(" not in done.stderr
 
 
 def test_every_script_is_run_and_named_in_the_readme() -> None:

@@ -9,7 +9,7 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from vsfdat import console
 from vsfdat.interrupt import NOTHING_WRITTEN, end_on_interrupt
@@ -20,10 +20,9 @@ _log = logging.getLogger(__name__)
 
 
 def upscale(
-    input: Path,
-    output: Path,
-    /,
-    *,
+    *paths: str,
+    name: str = "{stem}.mkv",
+    recursive: bool = False,
     model: str = DEFAULT_MODEL,
     scale_to_height: int | None = None,
     codec: CodecName = Settings.codec,
@@ -41,16 +40,23 @@ def upscale(
     no_audio: bool = False,
     no_subtitles: bool = False,
     overwrite: bool = False,
+    restart: bool = False,
+    keep_partial: bool = False,
+    cluster: str | None = None,
+    progress: Literal["auto", "json"] = "auto",
     verbose: bool = False,
 ) -> None:
-    """Upscale a video; sound, subtitles, colours and times are carried over.
+    """Upscale videos; sound, subtitles, colours and times are carried over.
 
     Parameters
     ----------
-    input
-        Any video file that FFmpeg's decoders read.
-    output
-        A file to make; its ending (.mp4, .mkv, .mov, .webm) chooses the container.
+    paths
+        A video and the file to make of it, whose ending (.mp4, .mkv, .mov, .webm) chooses the container; or videos,
+        folders and patterns, and a folder for the outputs last.
+    name
+        Of the outputs in a folder; {stem} is the input's name without its ending.
+    recursive
+        Search folders with all folders below them.
     model
         A name that `vsfdat models` lists, or the path of a checkpoint.
     scale_to_height
@@ -87,32 +93,31 @@ def upscale(
         Leave subtitles out.
     overwrite
         Replace an existing output.
+    restart
+        Begin anew, though an earlier run has done a part.
+    keep_partial
+        After Ctrl-C leave a playable file of what is done.
+    cluster
+        Have the machines of a Ray cluster do the work: auto for the one that this machine is in, or its HOST:PORT.
+    progress
+        auto is a bar, or lines where nobody looks at a terminal; json is an object a line on stdout, for programs.
     verbose
         Say what is chosen and why, and of an error where it came from.
     """
     _listen(verbose)
-    from vsfdat.encode import upscale_file
-
-    outcome = upscale_file(
-        input,
-        output,
-        Settings(
-            codec=codec, encoder=encoder, crf=crf, preset=preset, scale_to_height=scale_to_height,
-            start=_seconds(start, "start"), end=_seconds(end, "end"), overwrite=overwrite,
-            audio=not no_audio, subtitles=not no_subtitles,
-            upscale=UpscaleOptions(
-                model=model, device=device.split(",") if "," in device else device, precision=precision, tile=tile,
-                overlap=overlap, num_streams=num_streams, engine=engine,
-            ),
+    settings = Settings(
+        codec=codec, encoder=encoder, crf=crf, preset=preset, scale_to_height=scale_to_height,
+        start=_seconds(start, "start"), end=_seconds(end, "end"), audio=not no_audio, subtitles=not no_subtitles,
+        overwrite=overwrite, restart=restart, keep_partial=keep_partial, cluster=cluster,
+        upscale=UpscaleOptions(
+            model=model, device=device.split(",") if "," in device else device, precision=precision, tile=tile,
+            overlap=overlap, num_streams=num_streams, engine=engine,
         ),
     )  # fmt: skip
-    size, speed = f"{outcome.width}x{outcome.height}", outcome.frames / outcome.seconds
-    console.say(f"{outcome.output}: {outcome.frames} frames, {size}, in {outcome.seconds:.1f} s ({speed:.2f} fps)")
-    if outcome.remark:
-        console.say(outcome.remark)
-    if not outcome.is_whole:
-        console.say(f"stopped after {outcome.frames} of {outcome.total} frames; the file is playable up to there")
-        sys.exit(console.INTERRUPTED)
+    from vsfdat.encode import upscale_paths
+
+    if status := upscale_paths(paths, name, settings, is_recursive=recursive, as_json=progress == "json"):
+        sys.exit(status)
 
 
 def models() -> None:

@@ -68,12 +68,11 @@ def describe(props: Mapping[str, Any], form: vs.VideoFormat, width: int, height:
     said = {name: int(value) for name, value in props.items() if _means_something(name, value)}
     primaries, transfer = said.get("_Primaries", _UNSPECIFIED), said.get("_Transfer", _UNSPECIFIED)
     matrix, guess = _settle_matrix(int(props.get("_Matrix", _UNSPECIFIED)), form, width, height)
-    usual = vs.RANGE_FULL if form.color_family == vs.RGB else vs.RANGE_LIMITED
     return Colours(
         matrix=matrix,
         primaries=primaries,
         transfer=transfer,
-        is_full_range=said.get("_Range", usual) == vs.RANGE_FULL,
+        is_full_range=said.get("_Range", _usual_range(form)) == vs.RANGE_FULL,
         chroma_location=said.get("_ChromaLocation", int(vs.CHROMA_LEFT)),
         guess=guess,
         obstacle=why_not_rgb(matrix, primaries, transfer) if form.color_family == vs.YUV else None,
@@ -223,6 +222,10 @@ def _means_something(name: str, value: object) -> bool:
     return name in _MEANINGFUL and value in _MEANINGFUL[name]
 
 
+def _usual_range(form: vs.VideoFormat) -> vs.Range:
+    return vs.RANGE_FULL if form.color_family == vs.RGB else vs.RANGE_LIMITED
+
+
 def _settle_matrix(matrix: int, form: vs.VideoFormat, width: int, height: int) -> tuple[int, str | None]:
     """Give the matrix that `resize` is to be told, and what there is to say of it."""
     if form.color_family == vs.RGB:  # resize refuses a YUV matrix there, as ShufflePlanes leaves it
@@ -238,12 +241,20 @@ def _settle_matrix(matrix: int, form: vs.VideoFormat, width: int, height: int) -
 
 
 def _write_down(frame: vs.VideoFrame, colours: Colours) -> None:
-    """Have a frame name the matrix that was settled on, and nothing that means nothing."""
-    for name in _MEANINGFUL:
-        if name in frame.props and not _means_something(name, frame.props[name]):
+    """Have a frame say what was read of it, and leave out what `resize` takes for granted where nothing is said."""
+    settled = {
+        "_Matrix": (colours.matrix, _UNSPECIFIED),
+        "_Primaries": (colours.primaries, _UNSPECIFIED),
+        "_Transfer": (colours.transfer, _UNSPECIFIED),
+        "_ChromaLocation": (colours.chroma_location, vs.CHROMA_LEFT),
+        "_Range": (vs.RANGE_FULL if colours.is_full_range else vs.RANGE_LIMITED, _usual_range(frame.format)),
+    }
+    for name, (value, granted) in settled.items():
+        said = frame.props.get(name, granted)
+        if said != value and value == granted:
             del frame.props[name]
-    if colours.matrix != frame.props.get("_Matrix", _UNSPECIFIED):
-        frame.props["_Matrix"] = colours.matrix
+        elif said != value:
+            frame.props[name] = int(value)
 
 
 def _call_progressive(frame: vs.VideoFrame, once: Once) -> None:

@@ -53,6 +53,33 @@ class Unfailing:
         return getattr(self._stream, name)
 
 
+class Telling:
+    """Stdout: whoever writes there, the process ends with a line where that fails.
+
+    Args:
+        stream: None where the process was started without it.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write all, or end."""
+        with _end_where_stdout_fails():
+            if self._stream is not None:
+                self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush all, or end."""
+        with _end_where_stdout_fails():
+            if self._stream is not None:
+                self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 class Lines(logging.Handler):
     """Say what is logged."""
 
@@ -70,10 +97,10 @@ def say(line: str) -> None:
 
 def show(line: str) -> None:
     """Write a line that was asked for to stdout; where that fails, the process ends with a line that says so."""
-    with _on_stdout() as stdout:
-        encoding = stdout.encoding or "utf-8"
-        stdout.write(_printable_lines(line).encode(encoding, "backslashreplace").decode(encoding) + "\n")
-        stdout.flush()
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    stdout = Telling(sys.stdout)
+    stdout.write(_printable_lines(line).encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    stdout.flush()
 
 
 def say_at_the_end(line: str) -> None:
@@ -97,26 +124,24 @@ def prepare() -> None:
     """Make ready a process that is the command, before it opens its first file.
 
     Everybody's stderr becomes unfailing: the interpreter itself flushes it at its end, and would end with status 120.
+    Everybody's stdout tells: help is written by others.
     """
     _open_standard_streams()
     stderr = sys.stderr if sys.stderr is not None else Path(os.devnull).open("w")  # noqa: SIM115 (for good)
     sys.stderr = cast("TextIO", Unfailing(stderr))
+    if sys.stdout is not None:
+        sys.stdout = cast("TextIO", Telling(sys.stdout))
 
 
 def finish() -> None:
     """Write to stdout what others have left to be written, while an error can still be told."""
-    with _on_stdout() as stdout:
-        stdout.flush()
+    Telling(sys.stdout).flush()
 
 
 @contextlib.contextmanager
-def _on_stdout() -> Iterator[TextIO]:
+def _end_where_stdout_fails() -> Iterator[None]:
     try:
-        if sys.stdout is not None:
-            yield sys.stdout
-        else:
-            with Path(os.devnull).open("w") as nothing:
-                yield nothing
+        yield
     except OSError as error:
         sys.stdout = None  # or the interpreter tries again at its end
         if not isinstance(error, BrokenPipeError):  # a reader that goes has read enough

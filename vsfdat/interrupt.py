@@ -15,12 +15,14 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from . import console
 
 NOTHING_WRITTEN = "vsfdat: stopped, nothing was written"
+
+# What is said where the process is ended at once.
+_last_words = NOTHING_WRITTEN
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # the third is not on Windows, the last is only there
 _PATIENCE = 4
@@ -38,12 +40,10 @@ class _Wish:
 
     Args:
         grant: Called at the first signal.
-        unfinished: A file to remove where the process is ended at once.
     """
 
-    def __init__(self, grant: Callable[[], None], unfinished: Path | None = None) -> None:
+    def __init__(self, grant: Callable[[], None]) -> None:
         self._grant = grant
-        self._unfinished = unfinished
         self.heard = 0
         self.is_over = False
 
@@ -54,7 +54,7 @@ class _Wish:
         if self.heard == 1:
             self._grant()
         elif self.heard >= _PATIENCE:
-            end_at_once(self._unfinished)
+            end_at_once()
 
 
 @contextlib.contextmanager
@@ -88,32 +88,39 @@ def raise_on_interrupt() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def stop_on_interrupt(unfinished: Path | None = None) -> Iterator[threading.Event]:
+def stop_on_interrupt() -> Iterator[threading.Event]:
     """Set an event at the first signal, and let the block end in its own time, with its files whole.
 
     Outside the main thread, where Python allows no signal handlers, the event stays unset.
-
-    Args:
-        unfinished: A file of the block's, removed where the user insists and the process is ended at once.
     """
     stop = threading.Event()
-    with _handled_by(_Wish(stop.set, unfinished)):
+    with _handled_by(_Wish(stop.set)):
         yield stop
 
 
-def end_at_once(unfinished: Path | None = None) -> None:
+def listen_again() -> None:
+    """Have signals end the process again, for the next film after one that had a handler of its own."""
+    command = signal.getsignal(signal.SIGINT)
+    if isinstance(command, _Wish):
+        command.is_over = False
+
+
+def set_last_words(line: str) -> None:
+    """Have something else said where the process is ended at once, as after the first film of several."""
+    global _last_words
+    _last_words = line
+
+
+def end_at_once() -> None:
     """End the process, and with it whatever runs in it, without a crash: nothing is taken down, it is all just gone.
 
-    Only temporary folders and the unfinished file are removed.
+    Only temporary folders are removed.
     """
     sys.stderr = None  # another thread may complain of that
-    with contextlib.suppress(OSError):
-        if unfinished is not None:
-            unfinished.unlink(missing_ok=True)
     for folder in _temporary_folders():
         with contextlib.suppress(OSError):
             folder.cleanup()
-    console.say_at_the_end(NOTHING_WRITTEN)
+    console.say_at_the_end(_last_words)
     os._exit(console.INTERRUPTED)
 
 

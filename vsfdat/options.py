@@ -49,7 +49,9 @@ class Settings:
     """What a user may ask of the command for a file.
 
     `start` and `end` are in seconds, `scale_to_height` in pixels; `crf` and `preset` are the encoder's own. `audio` and
-    `subtitles` are kept unless they are False.
+    `subtitles` are kept unless they are False. `restart` throws away what an earlier run has done of the film, and
+    `keep_partial` leaves a playable file of what is done after an interrupt. `cluster` is "auto" or the HOST:PORT of a
+    Ray cluster whose machines do the work.
     """
 
     codec: CodecName = "h264"
@@ -62,6 +64,9 @@ class Settings:
     audio: bool = True
     subtitles: bool = True
     overwrite: bool = False
+    restart: bool = False
+    keep_partial: bool = False
+    cluster: str | None = None
     upscale: UpscaleOptions = field(default_factory=UpscaleOptions)
 
 

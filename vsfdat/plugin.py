@@ -14,14 +14,14 @@ import vsutil
 from . import color, frames
 from .arch import FDAT
 from .engine import Engine
-from .engine.slots import build_slots, count_slots
+from .engine.slots import build_slots, count_slots, settle_precision
 from .errors import VsfdatError
 from .models import DEFAULT_MODEL, load_model
 from .notices import Once
 from .options import Kind, PrecisionChoice, UpscaleOptions
 from .pipeline import Pipeline, Slot
 
-__all__ = ["count_slots", "upscale"]
+__all__ = ["count_slots", "settle_precision", "upscale"]
 
 # From the planes of a frame, the samples that mean 0 and 1, and the samples wanted, to a picture.
 type _Pipeline = Pipeline[[Sequence[frames.Plane], tuple[int, int], np.dtype[Any]], frames.Landed]

@@ -10,18 +10,18 @@ import argparse
 import torch
 
 from tests.ops.ahead import Compiled, compiling_for, cuda_compiling_for
-from tests.ops.kernel_cases import KERNELS, SHAPES, Case
+from tests.ops.kernel_cases import KERNELS, SHAPES, Case, kernels_of
 from vsfdat.ops import cuda, triton
 
 OPS = {"cuda": (cuda, cuda_compiling_for), "triton": (triton, compiling_for)}
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
-CAPABILITIES = {"8.0": (8, 0), "8.9": (8, 9), "9.0": (9, 0)}
+CAPABILITIES = {"8.0": (8, 0), "8.9": (8, 9), "9.0": (9, 0), "12.0": (12, 0)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ops", default=",".join(OPS))
-    parser.add_argument("--kernels", default=",".join(KERNELS))
+    parser.add_argument("--kernels", help="all that there are, by default")
     parser.add_argument("--capabilities", default=",".join(CAPABILITIES))
     parser.add_argument("--dtypes", default=",".join(DTYPES))
     parser.add_argument("--presets", default="fdat_tiny,fdat_medium,fdat_large")
@@ -29,7 +29,7 @@ def main() -> None:
     print(f"{'op':16}{'preset':14}{'dtype':6}{'sm':5}{'warps':>6}{'regs':>6}{'stack':>7}{'shared':>8}{'fits':>6}  mma")
     for ops in options.ops.split(","):
         print(ops)
-        for name in options.kernels.split(","):
+        for name in options.kernels.split(",") if options.kernels else kernels_of(OPS[ops][0]):
             for preset in options.presets.split(","):
                 for dtype in options.dtypes.split(","):
                     for capability in options.capabilities.split(","):

@@ -7,6 +7,7 @@ The second one stands in for the encoder too, with one of so many frames a secon
 time, as another machine's would: on a busy machine of few cores there is no telling otherwise.
 """
 
+import contextlib
 import dataclasses
 import importlib
 import statistics
@@ -14,17 +15,21 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import vapoursynth as vs
 
-from vsfdat.encode import pump
 from vsfdat.encode.input.source import Source, open_source
+from vsfdat.encode.makers import pump
+from vsfdat.encode.makers.frames import Frames
+from vsfdat.encode.makers.segmented import Segmented
 from vsfdat.encode.output.codecs import find_codec
 from vsfdat.encode.output.picture import describe, to_encoder
-from vsfdat.encode.output.writer import Writer
+from vsfdat.encode.output.video import Video
+from vsfdat.encode.segments import Manifest, Segment
 from vsfdat.encode.streams import plan_streams
+from vsfdat.encode.work import Work
 
 SAMPLE = Path(__file__).parents[2] / "sample_scripts/bigbuckbunny_sample.mp4"
 NETWORK_RATE = 200
@@ -34,7 +39,7 @@ SIZE = (2560, 1440)
 at_work: list[float] = []
 
 
-class Paced(Writer):
+class Paced(Segmented):
     """Encodes nothing, at a rate of its own."""
 
     rate = 0.0
@@ -52,10 +57,10 @@ def main(encoder: str, *rest: str) -> None:
         Paced.rate = float(encoder)
         run("h264", "ultrafast", Paced, *map(int, rest))
     else:
-        run(encoder, rest[0].strip("-"), Writer, *map(int, rest[1:]))
+        run(encoder, rest[0].strip("-"), Segmented, *map(int, rest[1:]))
 
 
-def run(codec_name: str, preset: str, kind: type[Writer], frames: int = 48, repeats: int = 3) -> None:
+def run(codec_name: str, preset: str, kind: type[Segmented], frames: int = 48, repeats: int = 3) -> None:
     codec = find_codec(codec_name)
     opened = open_source(SAMPLE)
     picture = describe(opened.clip, codec)
@@ -65,15 +70,31 @@ def run(codec_name: str, preset: str, kind: type[Writer], frames: int = 48, repe
     importlib.import_module("rich.progress")  # takes a second, once
     options = codec.build_options(None, preset or None)
     plan = plan_streams(SAMPLE, "matroska", codec.encoder.name, audio=True, subtitles=True)
+    film = Work(source, plan, Video(clip, source, picture, codec, options), 2)
     ways = {"the encoder alone": alone, "one after the other": in_turn, "side by side": side_by_side}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     with tempfile.TemporaryDirectory(prefix="vsfdat-") as folder:
         for _ in range(repeats):
             for way, work in ways.items():
-                with kind(Path(folder) / "o.mkv", clip, source, plan, picture, codec, options) as writer:
+                with begin(film, kind, Path(folder)) as writer:
                     seconds[way].append(work(writer, clip, pictures))
-    name = f"{codec.encoder.name} {options.get('preset', '')}" if kind is Writer else f"stand-in of {Paced.rate:g} fps"
+    name = (
+        f"{codec.encoder.name} {options.get('preset', '')}" if kind is Segmented else f"stand-in of {Paced.rate:g} fps"
+    )
     report(name, frames, seconds)
+
+
+@contextlib.contextmanager
+def begin(film: Work, kind: type[Segmented], folder: Path) -> Iterator[Segmented]:
+    """Begin a job of one segment."""
+    segments = [Segment(0, 0, len(film.video.starts))]
+    with (
+        Manifest.open(folder / "job", {}, folder / "o.mkv", restart=True) as manifest,
+        contextlib.closing(Frames(film, segments, manifest, pump.Busy())) as frames,
+        contextlib.closing(kind(film, segments, manifest, frames, keeps_part=False)) as writer,
+    ):
+        yield writer
+        manifest.is_over = True
 
 
 def lengthen(source: Source, frames: int) -> Source:
@@ -93,12 +114,12 @@ def network(pictures: list[vs.VideoFrame], frames: int) -> vs.VideoNode:
     return blank.std.ModifyFrame(blank, take_time)
 
 
-def alone(writer: Writer, clip: vs.VideoNode, pictures: list[vs.VideoFrame]) -> float:
+def alone(writer: Segmented, clip: vs.VideoNode, pictures: list[vs.VideoFrame]) -> float:
     prepared = [writer.prepare(pictures[n % len(pictures)]) for n in range(clip.num_frames)]
     return timed(lambda: [writer.write(picture) for picture in prepared], writer)
 
 
-def in_turn(writer: Writer, clip: vs.VideoNode, pictures: list[vs.VideoFrame]) -> float:
+def in_turn(writer: Segmented, clip: vs.VideoNode, pictures: list[vs.VideoFrame]) -> float:
     """As it was before the encoder had a thread of its own: while it works nothing else is asked for."""
 
     def write() -> None:
@@ -108,15 +129,15 @@ def in_turn(writer: Writer, clip: vs.VideoNode, pictures: list[vs.VideoFrame]) -
     return timed(write, writer)
 
 
-def side_by_side(writer: Writer, clip: vs.VideoNode, pictures: list[vs.VideoFrame]) -> float:
+def side_by_side(writer: Segmented, clip: vs.VideoNode, pictures: list[vs.VideoFrame]) -> float:
     start = time.perf_counter()
-    pace = pump.write_all(clip, writer, 2, "", threading.Event())
+    pace = pump.write_all(clip, writer, 2, lambda count: None, threading.Event(), pump.Busy())
     seconds = time.perf_counter() - start
     at_work.append(writer.frames / pace.encoder / seconds)
     return seconds
 
 
-def timed(write: Callable[[], object], writer: Writer) -> float:
+def timed(write: Callable[[], object], writer: Segmented) -> float:
     start = time.perf_counter()
     write()
     writer.finish(is_whole=False)

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -68,9 +68,10 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="folder for the files that something is wrong with")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="fuzz-"))  # no context manager: the forked would close it too
-    forked(lambda: make_clean(folder), folder / "log", options.limit)
+    numbers = range(options.first, options.first + options.count)
+    forked(lambda: make_clean(folder, {name_of(number) for number in numbers}), folder / "log", options.limit)
     outcomes: collections.Counter[str] = collections.Counter()
-    for number in range(options.first, options.first + options.count):
+    for number in numbers:
         outcome = attempt(folder, number, options)
         outcomes[outcome.word] += 1
         print(f"{number:4} {outcome.name:32} {outcome.word}", *outcome.faults, flush=True)
@@ -96,9 +97,14 @@ class Ended:
     said: str
 
 
-def make_clean(folder: Path) -> None:
+def name_of(number: int) -> str:
+    return list(RECIPES)[number % len(RECIPES)]
+
+
+def make_clean(folder: Path, names: Collection[str]) -> None:
     (folder / "clean").mkdir()
-    for name, (encoder, audio, given) in RECIPES.items():
+    for name in names:
+        encoder, audio, given = RECIPES[name]
         pixel_format = FORMATS.get(encoder, "yuv420p")
         recipe = Recipe(
             size=PLAIN.size, pts=PLAIN.pts, time_base=PLAIN.time_base, encoder=encoder, audio=audio, options=given,
@@ -110,7 +116,7 @@ def make_clean(folder: Path) -> None:
 def attempt(folder: Path, number: int, options: argparse.Namespace) -> Outcome:
     """Damage a clip, run the command on it, and say what is wrong with what it did."""
     dice = random.Random(f"{options.seed}-{number}")
-    name = list(RECIPES)[number % len(RECIPES)]
+    name = name_of(number)
     kind = dice.choice(list(DAMAGES))
     work = folder / str(number)
     work.mkdir()

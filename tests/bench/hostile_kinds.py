@@ -90,6 +90,8 @@ KINDS: dict[str, tuple[str, Write]] = {
     "Meta scale 0": (".pth", replaced(META, torch.tensor([3, 3, 0, 16, 3, 64, 4], dtype=torch.uint8))),
     "Meta negative": (".pth", replaced(META, torch.tensor([3, -1, 2, 16, 3, 64, 4]))),
     "Meta head 200": (".pth", replaced(META, torch.tensor([3, 200, 2, 16, 3, 64, 4], dtype=torch.uint8))),
+    "NaN in a weight": (".safetensors", replaced(CONV_AFTER, torch.full((16, 16, 3, 3), math.nan))),
+    "weights beyond fp32": (".pth", replaced(CONV_AFTER, torch.full((16, 16, 3, 3), 1e300, dtype=torch.float64))),
     "0-d tensor": (".safetensors", replaced(CONV_AFTER, torch.tensor(1.0))),
     "0-d fc1": (".pth", replaced(FC1, torch.tensor(1.0))),
     "0-d bias": (".pth", replaced(BLOCK + "attn.bias", torch.tensor(1.0))),

@@ -12,7 +12,9 @@ import vapoursynth as vs
 from tests.encode.clips import Recipe, click_time, decode, make_video, packets
 from tests.fast_loop import parametrize
 from vsfdat import plugin
-from vsfdat.encode import Settings, job, pump, upscale_file
+from vsfdat.encode import Settings, job, upscale_file, work
+from vsfdat.encode.makers import pump
+from vsfdat.encode.output.encoding import SegmentEncoder
 from vsfdat.errors import EncodeError, VsfdatError
 
 VARYING = (0, 512, 1200, 1300, 4000, 4100, 9000, 9600, 12000, 13000, 13100, 20000)
@@ -114,7 +116,7 @@ def test_pixels_stay_as_wide_and_height_can_be_chosen(run) -> None:
     assert (outcome.width, outcome.height) == (48, 36)
 
 
-@pytest.mark.parametrize("pixel_format", ["bgr0", "gray"])
+@parametrize("pixel_format", ["bgr0", "gray"], quick=["gray"])
 def test_rgb_and_gray_become_yuv(run, pixel_format: str) -> None:
     output, _ = run(Recipe(encoder="ffv1", pixel_format=pixel_format, matrix=0, options={}))
     assert decode(output)[0].format.name == "yuv420p"
@@ -122,7 +124,7 @@ def test_rgb_and_gray_become_yuv(run, pixel_format: str) -> None:
 
 def test_interrupting_leaves_a_playable_file(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     interrupt_at(monkeypatch, frame=4)
-    output, outcome = run(Recipe())
+    output, outcome = run(Recipe(), keep_partial=True)
     assert not outcome.is_whole
     assert 5 <= len(decode(output)) == outcome.frames <= 5 + vs.core.num_threads + 1 + pump.PICTURES_AHEAD
     seconds, _ = packets(output, "audio")[-1]
@@ -131,16 +133,14 @@ def test_interrupting_leaves_a_playable_file(run, monkeypatch: pytest.MonkeyPatc
 
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, frame: int) -> None:
-    from vsfdat.encode.output.writer import Writer
-
-    write = Writer.write
+    write = SegmentEncoder.write
 
     def writing(self, picture):
         write(self, picture)
         if self.frames == frame + 1:
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(Writer, "write", writing)
+    monkeypatch.setattr(SegmentEncoder, "write", writing)
 
 
 def test_a_failing_frame_leaves_nothing_behind(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ def test_files_that_are_not_what_they_should_be_are_told_in_one_sentence(tmp_pat
     ],
 )
 def test_what_the_arguments_show_is_told_before_the_file_is_read(run, monkeypatch, settings, ending, message) -> None:
-    monkeypatch.setattr(job, "open_source", lambda path: pytest.fail("minutes of indexing"))
+    monkeypatch.setattr(work, "open_source", lambda path: pytest.fail("minutes of indexing"))
     with pytest.raises(VsfdatError, match=message):
         run(Recipe(), (".mp4", ending), **settings)
 
@@ -240,7 +240,7 @@ def test_a_file_that_is_called_partial_is_left_alone(run, tmp_path: Path) -> Non
     assert (mine.read_text(), len(decode(output))) == ("mine", 20)
 
 
-@pytest.mark.parametrize("location", [0, 2], ids=["left", "top left"])
+@parametrize("location", [0, 2], quick=[2], ids=["left", "top left"])
 @parametrize("codec", ["h264", "hevc", "av1"], quick=["hevc"])
 def test_the_place_of_chroma_is_written_down(run, codec: str, location: int) -> None:
     options = {"crf": "1", "chroma_sample_location": str(location + 1)}
@@ -284,9 +284,10 @@ def test_an_encoder_that_keeps_up_is_not_spoken_of(seconds: float, waited_second
     assert job._remark(pace, job.find_codec("h264"), {}) is None
 
 
+@pytest.mark.slow
 def test_a_slow_encoder_is_noticed(run, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = pump.Writer.write
-    monkeypatch.setattr(pump.Writer, "write", lambda self, picture: (time.sleep(0.1), write(self, picture)))
+    write = SegmentEncoder.write
+    monkeypatch.setattr(SegmentEncoder, "write", lambda self, picture: (time.sleep(0.1), write(self, picture)))
     monkeypatch.setattr(vs.core, "num_threads", 1)
     _, outcome = run(Recipe())
     assert outcome.remark is not None

@@ -48,6 +48,12 @@ def test_the_plan_is_for_debugging(caplog: pytest.LogCaptureFixture) -> None:
     assert (record.levelname, record.getMessage()[:5]) == ("DEBUG", "Plan(")
 
 
+def test_vspipe_which_sets_no_level_is_not_told_the_plan(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.NOTSET)
+    Agreement(SMALL, torch.device("cpu"), 4, None).plan(SIZE)
+    assert caplog.records == []
+
+
 def test_slots_step_down_together() -> None:
     shared = agreed_among(2, Plan(32))
     assert shared.below(SIZE, shared.plan(SIZE)) == Plan(16)

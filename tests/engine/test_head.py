@@ -11,23 +11,23 @@ from vsfdat.arch.config import UPSAMPLER_SCALES
 from vsfdat.engine.plan import Plan
 from vsfdat.ops import REFERENCE
 
-UNSHUFFLED = [(head, True) for head in UPSAMPLER_SCALES if head != "conv"]
+PLAIN = [(head, scale, False) for head, scales in UPSAMPLER_SCALES.items() for scale in scales]
+UNSHUFFLED = [(head, scale, True) for head in UPSAMPLER_SCALES if head != "conv" for scale in (1, 2)]
 
 
 @parametrize(
-    ("head", "unshuffle_mod"),
-    [(head, False) for head in UPSAMPLER_SCALES] + UNSHUFFLED,
-    quick=UNSHUFFLED,
+    ("head", "scale", "unshuffle_mod"),
+    PLAIN + UNSHUFFLED,
+    quick=[("conv", 1, False), *(case for case in UNSHUFFLED if case[1] == 2)],
 )
-def test_every_head(head: str, unshuffle_mod: bool) -> None:
+def test_every_head(head: str, scale: int, unshuffle_mod: bool) -> None:
     base = replace(SMALL, num_groups=1, unshuffle_mod=unshuffle_mod)
-    for scale in (1, 2) if unshuffle_mod else UPSAMPLER_SCALES[head]:
-        network = random_network(replace(base, upsampler_type=head, scale=scale))
-        frame = torch.rand(3, 83, 11)  # tall enough for the head to be cut, at half the rows too
-        truth = Truth(network, frame)
-        for backend in (REFERENCE, best(torch.float32)):
-            for rows in STRIP_ROWS:
-                truth.check(build(network, Plan(rows), backend)(frame), (backend.name, scale, rows))
+    network = random_network(replace(base, upsampler_type=head, scale=scale))
+    frame = torch.rand(3, 83, 11)  # tall enough for the head to be cut, at half the rows too
+    truth = Truth(network, frame)
+    for backend in (REFERENCE, best(torch.float32)):
+        for rows in STRIP_ROWS:
+            truth.check(build(network, Plan(rows), backend)(frame), (backend.name, rows))
 
 
 @parametrize("dtype", [torch.bfloat16, torch.float16], quick=[torch.bfloat16])

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.engine.truth import ALL_ROWS, CPU, SMALL, STRIP_ROWS, Truth, best, build, run
-from tests.fast_loop import parametrize
 from tests.random_weights import random_network
 from vsfdat.arch import PRESETS, FDATConfig
 from vsfdat.bench.measure import rise_of_memory
@@ -22,7 +21,8 @@ from vsfdat.models import load_model
 from vsfdat.ops import REFERENCE, Backend
 
 
-@parametrize("preset", PRESETS, quick=["fdat_tiny"])
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_at_every_strip_height(preset: str) -> None:
     """One group of each preset: its widths and heads are what differ; how often they repeat is not."""
     depth = 1 if preset in ("fdat_large", "fdat_xl") else 2
@@ -43,9 +43,10 @@ def test_the_default_model_at_a_larger_size() -> None:
     truth.check(build(network, Plan(64), best(torch.float32))(frame))
 
 
-@parametrize("dtype", [torch.bfloat16, torch.float16], quick=[torch.bfloat16])
-@parametrize("backend", [REFERENCE, None], quick=[None], ids=["torch", "best"])
-@parametrize("model", ["fdat-tiny-2x", "fdat-tiny-2x-fast"], quick=["fdat-tiny-2x-fast"])
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("backend", [REFERENCE, None], ids=["torch", "best"])
+@pytest.mark.parametrize("model", ["fdat-tiny-2x", "fdat-tiny-2x-fast"])
 def test_low_precision(dtype: torch.dtype, backend: Backend | None, model: str) -> None:
     network = load_model(model)
     frame = torch.rand(3, 37, 51)
@@ -54,6 +55,7 @@ def test_low_precision(dtype: torch.dtype, backend: Backend | None, model: str) 
         truth.check(build(network, Plan(rows), backend or best(dtype), dtype)(frame), rows)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(
     height=st.integers(1, 40),

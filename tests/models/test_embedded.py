@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from tests.fast_loop import parametrize
 from vsfdat.models import list_models, load_model
 from vsfdat.quality.compress import through_video
 from vsfdat.quality.downscale import downscale
@@ -40,7 +41,7 @@ def distance(picture: Picture, original: Picture) -> float:
     return psnr(luma(picture), luma(original), 4)
 
 
-@pytest.mark.parametrize("info", list_models(), ids=lambda info: info.name)
+@parametrize("info", list_models(), quick=list_models()[:1], ids=lambda info: info.name)
 def test_better_than_bicubic(info, drawing) -> None:
     low = downscale(drawing, info.scale, "bicubic")
     if info.name.endswith("restore"):

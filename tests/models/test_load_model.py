@@ -9,12 +9,13 @@ import spandrel
 import torch
 from safetensors.torch import save_file
 
+from tests.fast_loop import parametrize
 from vsfdat.arch import FDAT
 from vsfdat.errors import CheckpointError, UnknownModelError
 from vsfdat.models import DEFAULT_MODEL, list_models, load_model
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def network() -> FDAT:
     torch.manual_seed(0)
     return FDAT(embed_dim=16, num_groups=1, depth_per_group=1, num_heads=2, scale=2).eval()
@@ -29,7 +30,7 @@ def _prefixed(tensors: dict, prefix: str) -> dict:
     return {prefix + key: value for key, value in tensors.items()}
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".pt", ".ckpt", ".PTH"])
+@parametrize("suffix", [".pth", ".pt", ".ckpt", ".PTH"], quick=[".pth"])
 @pytest.mark.parametrize(
     "wrap",
     [
@@ -170,6 +171,10 @@ def test_names_that_the_system_refuses(tmp_path: Path) -> None:
     with pytest.raises(UnknownModelError) as caught:
         load_model(tmp_path / "folder.pth")
     assert str(caught.value) == f"model file is a folder: {tmp_path}/folder.pth"
+    os.mkfifo(tmp_path / "pipe.pth")
+    with pytest.raises(UnknownModelError) as caught:
+        load_model(tmp_path / "pipe.pth")
+    assert str(caught.value) == f"model file is a pipe or a device: {tmp_path}/pipe.pth"
     with pytest.raises(UnknownModelError) as caught:
         load_model("a" * 300)
     assert str(caught.value) == f"model file cannot be read: {'a' * 300} (File name too long)"
@@ -189,7 +194,7 @@ def test_the_catalog_holds_what_it_says(info) -> None:
     assert (network(picture) - enlarged).abs().mean() < 0.2
 
 
-@pytest.mark.parametrize("info", list_models(), ids=lambda info: info.name)
+@parametrize("info", list_models(), quick=list_models()[:1], ids=lambda info: info.name)
 def test_other_tools_read_the_embedded_models(info) -> None:
     """By spandrel, as most do: it knows blocks in pairs, one spatial and one channel block each."""
     theirs = spandrel.ModelLoader().load_from_file(info.path)

@@ -209,6 +209,12 @@ KERNELS: dict[str, Callable[[Case, object], Outcome]] = {
     "conv3x3": conv3x3,
 }
 
+
+def kernels_of(ops: object) -> list[str]:
+    """Name the cases that a backend has kernels for; in the place of others the engine takes plain torch's."""
+    return [name for name in KERNELS if hasattr(ops, name)]
+
+
 # A result rounded once is 2⁻¹² (fp16) or 2⁻⁹ (bf16) off on average at most; operands of products are rounded as well.
 # fp32 stays far under 1e-5 where no tf32 product slipped in: one would show as 3e-4.
 TOLERANCES = {torch.float32: 1e-5, torch.float16: 1.5e-3, torch.bfloat16: 1.2e-2}

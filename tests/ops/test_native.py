@@ -5,6 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tests.fast_loop import parametrize
+from tests.ops.kernel_cases import KERNELS, TOLERANCES, Case, CaseShape, kernels_of
 from vsfdat.ops import native
 from vsfdat.ops.interface import ChannelWeights, FfnWeights, NetworkShape, Norm, SpatialWeights
 
@@ -101,7 +103,7 @@ CASES = [(h, w, 96, 3) for h, w in SIZES] + [
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("h", "w", "c", "heads"), CASES)
+@parametrize(("h", "w", "c", "heads"), CASES, quick=[(7, 9, 96, 3), (37, 51, 7, 1)])
 class TestOps:
     def test_spatial_reduce(self, h: int, w: int, c: int, heads: int, dtype: torch.dtype) -> None:
         x, weights = feature_map(h, w, c, dtype), spatial_weights(c, heads)
@@ -161,7 +163,7 @@ def test_conv3x3_between_widths(c_in: int, c_out: int, dtype: torch.dtype) -> No
     close(out, convolve(x, weight, 1), dtype)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@parametrize("dtype", DTYPES, quick=[torch.float32])
 @pytest.mark.parametrize(
     ("c", "heads", "window"), [(96, 3, 4), (108, 4, 7), (24, 2, 16), (96, 3, 8), (40, 8, 3), (5, 5, 2)]
 )
@@ -197,7 +199,7 @@ def every_op(dtype: torch.dtype, c: int = 96) -> dict:
 OPS = list(every_op(torch.float32)) if not native.why_not(CPU, torch.float32, SHAPE) else []
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@parametrize("dtype", DTYPES, quick=[torch.float32])
 @pytest.mark.parametrize("name", OPS)
 class TestEveryOp:
     def test_writes_only_its_rows(self, name: str, dtype: torch.dtype) -> None:
@@ -236,6 +238,14 @@ class TestEveryOp:
         assert not out[20, 21].isfinite().any() or not out[20, 21].isfinite().all()
         assert out[:14].isfinite().all()
         assert out[27:].isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kernel", kernels_of(native))
+def test_the_cases_of_all_backends(kernel: str, dtype: torch.dtype) -> None:
+    outcome = KERNELS[kernel](Case(CaseShape(24, 2, 40, qkv_bias=True), 19, 11, (8, 16), dtype, CPU), native)
+    assert outcome.error <= TOLERANCES[dtype]
+    assert outcome.untouched
 
 
 def test_refuses_what_it_cannot_read() -> None:

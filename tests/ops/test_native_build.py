@@ -1,6 +1,8 @@
 """Compiling the C++ kernels: once a machine, nothing half-written, and one sentence where it cannot be done."""
 
 import ctypes
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -87,5 +89,19 @@ def test_a_cache_folder_that_cannot_be_made(compiler, tmp_path, monkeypatch):
     compiler(_MARKS)
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(build, "_cache_folder", lambda: tmp_path / "file" / "cache")
-    with pytest.raises(BuildError, match=r"the cache folder .* cannot be made: Not a directory"):
+    with pytest.raises(BuildError) as caught:
         library("fp32")
+    assert str(caught.value) == f"the cache folder {tmp_path}/file/cache cannot be used: Not a directory"
+
+
+def test_a_cache_folder_that_is_full(cache, compiler, monkeypatch):
+    compiler(_MARKS)
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", fail)
+    with pytest.raises(BuildError) as caught:
+        library("fp32")
+    assert str(caught.value) == f"the cache folder {cache} cannot be used: No space left on device"
+    assert list(cache.iterdir()) == []

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.fast_loop import parametrize
-from tests.ops.kernel_cases import KERNELS, Case, CaseShape
+from tests.ops.kernel_cases import KERNELS, Case, CaseShape, kernels_of
 from vsfdat.ops import triton as ops
 
 pytest.importorskip("triton", reason="Triton is not installed: there are no kernels to compile")
@@ -15,7 +15,7 @@ HOPPER = (9, 0)
 MULTIPLYING = set(KERNELS) - {"spatial_reduce"}
 
 
-@parametrize("kernel", KERNELS, quick=["ffn", "spatial_reduce"])
+@parametrize("kernel", kernels_of(ops), quick=["ffn", "spatial_reduce"])
 def test_compiles_for_hopper(kernel):
     from tests.ops.ahead import compiling_for
 

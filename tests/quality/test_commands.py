@@ -5,6 +5,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from tests.fast_loop import parametrize
 from vsfdat.arch import FDAT
 from vsfdat.cli import main
 from vsfdat.errors import TrainingError
@@ -34,7 +35,7 @@ def test_models_of_one_name_are_told_apart(model, data, tmp_path, capsys):
     assert capsys.readouterr().out.splitlines()[0].endswith(f"| spline36 | {model} | {other} |")
 
 
-@pytest.mark.parametrize("codec", [None, "mpeg2"])
+@parametrize("codec", [None, "mpeg2"], quick=["mpeg2"])
 def test_compare_writes_a_sheet(model, data, tmp_path, codec):
     if codec:
         pytest.importorskip("av")

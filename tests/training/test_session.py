@@ -35,6 +35,7 @@ def test_a_recipe_without_a_network_goes_on_with_what_it_starts_from(session, tm
     assert load_model(further.out).config == load_model(session.out).config
 
 
+@pytest.mark.slow
 def test_a_model_file_says_how_it_was_made(session):
     score = train(session)
     with safe_open(session.out, "pt") as file:
@@ -47,6 +48,7 @@ def test_a_model_file_says_how_it_was_made(session):
     assert "CPU" in metadata["machine"]
 
 
+@pytest.mark.slow
 def test_a_resumed_session_ends_like_an_unbroken_one(session, tmp_path):
     train(session)
     whole = load_file(session.out)
@@ -155,6 +157,7 @@ def test_what_would_show_only_at_the_end_is_refused_first(session, monkeypatch, 
     assert str(caught.value) == message
 
 
+@pytest.mark.slow
 def test_work_outlives_an_error(session, tmp_path):
     pictures = tmp_path / "pictures"
     pictures.mkdir()

@@ -66,6 +66,7 @@ def test_a_resumed_run_gives_the_same_bits(build, workers, name):
         assert all(torch.equal(a, b) for a, b in pairs)
 
 
+@pytest.mark.slow
 def test_dropout_resumes_too(build):
     overrides = {**NETWORK, "drop_path_rate": 0.5}
     whole = build(overrides=overrides)

@@ -1,8 +1,18 @@
-"""Layers that only heads have."""
+"""Layers that heads are built of."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+def conv3(in_dim: int, out_dim: int) -> nn.Conv2d:
+    """Make a 3×3 convolution that keeps the size."""
+    return nn.Conv2d(in_dim, out_dim, 3, padding=1)
+
+
+def leaky() -> nn.LeakyReLU:
+    """Make the activation that most heads have."""
+    return nn.LeakyReLU(0.2, inplace=True)
 
 
 class PA(nn.Module):

@@ -13,7 +13,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from .head_layers import LDA_AQU, PA
+from .head_layers import LDA_AQU, PA, conv3, leaky
 
 # In the order of the type index that `upsampler.MetaUpsample` stores.
 UpsamplerType = Literal[
@@ -65,7 +65,7 @@ class Head:
         scales: What it can do.
         build: Makes its layers, all but at scale 1, where every head is one convolution.
         recognise: Tells by its weights whether a file without `MetaUpsample` has it. Asked in the order of
-            `_BY_WEIGHTS`, so that each may rely on those before it having said no.
+            `BY_WEIGHTS`, so that each may rely on those before it having said no.
         widest: Values that its widest layers hold at once for one pixel of the feature map, outputs beside inputs.
         first: Values of its first layer's result for one pixel of the feature map where that layer makes the picture's
             pixels, so that it can run on the whole map; 0 elsewhere.
@@ -85,31 +85,6 @@ def find_head(upsampler_type: UpsamplerType, scale: int) -> Head:
     return HEADS["conv" if scale == 1 else upsampler_type]
 
 
-def recognise_head(weights: Weights, num_in_ch: int | None) -> HeadFacts:
-    """Tell a head by its weights.
-
-    Args:
-        weights: As `Recognise` takes them.
-        num_in_ch: Likewise.
-
-    Raises:
-        ValueError: It is none of these.
-    """
-    found = (HEADS[name].recognise(weights, num_in_ch) for name in _BY_WEIGHTS)
-    facts = next(filter(None, found), None)
-    if facts is None:
-        raise ValueError("an upsampler of no kind that FDAT has")
-    return facts
-
-
-def _conv3(in_dim: int, out_dim: int) -> nn.Conv2d:
-    return nn.Conv2d(in_dim, out_dim, 3, padding=1)
-
-
-def _leaky() -> nn.LeakyReLU:
-    return nn.LeakyReLU(0.2, inplace=True)
-
-
 def _steps(scale: int) -> list[int]:
     """The factors by which the stepwise heads grow: 3 at once, powers of two by doubling."""
     return [3] if scale == 3 else [2] * (scale.bit_length() - 1)
@@ -118,7 +93,7 @@ def _steps(scale: int) -> list[int]:
 def _into_mid(size: HeadSize) -> list[nn.Module]:
     if size.mid_dim == size.in_dim:
         return []
-    return [_conv3(size.in_dim, size.mid_dim), nn.LeakyReLU(inplace=True)]
+    return [conv3(size.in_dim, size.mid_dim), nn.LeakyReLU(inplace=True)]
 
 
 def _one_convolution(weights: Weights) -> int | None:
@@ -139,7 +114,7 @@ def _last(weights: Weights) -> Tensor:
 
 
 def _build_conv(size: HeadSize) -> list[nn.Module]:
-    return [_conv3(size.in_dim, size.out_dim)]
+    return [conv3(size.in_dim, size.out_dim)]
 
 
 def _recognise_conv(weights: Weights, num_in_ch: int | None) -> HeadFacts | None:
@@ -153,7 +128,7 @@ def _recognise_conv(weights: Weights, num_in_ch: int | None) -> HeadFacts | None
 
 
 def _build_direct(size: HeadSize) -> list[nn.Module]:
-    return [_conv3(size.in_dim, size.picture), nn.PixelShuffle(size.scale)]
+    return [conv3(size.in_dim, size.picture), nn.PixelShuffle(size.scale)]
 
 
 def _recognise_direct(weights: Weights, num_in_ch: int | None) -> HeadFacts | None:
@@ -173,8 +148,8 @@ def _recognise_direct(weights: Weights, num_in_ch: int | None) -> HeadFacts | No
 
 def _build_shuffle(size: HeadSize) -> list[nn.Module]:
     mid = size.mid_dim
-    grow = [layer for s in _steps(size.scale) for layer in (_conv3(mid, s**2 * mid), nn.PixelShuffle(s))]
-    return [_conv3(size.in_dim, mid), nn.LeakyReLU(inplace=True), *grow, _conv3(mid, size.out_dim)]
+    grow = [layer for s in _steps(size.scale) for layer in (conv3(mid, s**2 * mid), nn.PixelShuffle(s))]
+    return [conv3(size.in_dim, mid), nn.LeakyReLU(inplace=True), *grow, conv3(mid, size.out_dim)]
 
 
 def _recognise_shuffle(weights: Weights, num_in_ch: int | None) -> HeadFacts | None:  # noqa: ARG001
@@ -192,8 +167,8 @@ def _recognise_shuffle(weights: Weights, num_in_ch: int | None) -> HeadFacts | N
 def _build_nearest(size: HeadSize) -> list[nn.Module]:
     dim = size.in_dim
     steps = _steps(size.scale)
-    grow = [layer for s in steps for layer in (_conv3(dim, dim), nn.Upsample(scale_factor=s), _leaky())]
-    return [*grow, _conv3(dim, dim), _leaky(), _conv3(dim, size.out_dim)]
+    grow = [layer for s in steps for layer in (conv3(dim, dim), nn.Upsample(scale_factor=s), leaky())]
+    return [*grow, conv3(dim, dim), leaky(), conv3(dim, size.out_dim)]
 
 
 def _recognise_nearest(weights: Weights, num_in_ch: int | None) -> HeadFacts | None:  # noqa: ARG001
@@ -234,7 +209,7 @@ def _build_transpose(size: HeadSize) -> list[nn.Module]:
         3: [nn.ConvTranspose2d(dim, out, 3, stride=3)],
         4: [doubled(dim), nn.GELU(), doubled(out)],
     }
-    return [*grow[size.scale], _conv3(out, out)]
+    return [*grow[size.scale], conv3(out, out)]
 
 
 def _recognise_transpose(weights: Weights, num_in_ch: int | None) -> HeadFacts | None:  # noqa: ARG001
@@ -248,7 +223,7 @@ def _recognise_transpose(weights: Weights, num_in_ch: int | None) -> HeadFacts |
 
 
 def _build_lda(size: HeadSize) -> list[nn.Module]:
-    return [*_into_mid(size), LDA_AQU(size.mid_dim, size.scale), _conv3(size.mid_dim, size.out_dim)]
+    return [*_into_mid(size), LDA_AQU(size.mid_dim, size.scale), conv3(size.mid_dim, size.out_dim)]
 
 
 def _recognise_lda(weights: Weights, num_in_ch: int | None) -> HeadFacts | None:
@@ -265,9 +240,9 @@ def _build_pa(size: HeadSize) -> list[nn.Module]:
     layers: list[nn.Module] = []
     in_dim, mid = size.in_dim, size.mid_dim
     for step in _steps(size.scale):
-        layers += [nn.Upsample(scale_factor=step), _conv3(in_dim, mid), PA(mid), _leaky(), _conv3(mid, mid), _leaky()]
+        layers += [nn.Upsample(scale_factor=step), conv3(in_dim, mid), PA(mid), leaky(), conv3(mid, mid), leaky()]
         in_dim = mid
-    return [*layers, _conv3(mid, size.out_dim)]
+    return [*layers, conv3(mid, size.out_dim)]
 
 
 def _recognise_pa(weights: Weights, num_in_ch: int | None) -> HeadFacts | None:  # noqa: ARG001
@@ -306,7 +281,7 @@ HEADS: dict[UpsamplerType, Head] = {
     "lda": Head(_POWERS_AND_THREE, _build_lda, _recognise_lda, lambda size: 9 * _last_two_maps(size), in_strips=False),
     "pa_up": Head(_POWERS_AND_THREE, _build_pa, _recognise_pa, _last_two_maps),
 }  # fmt: skip
-# Each by what none of those after it has.
-_BY_WEIGHTS: tuple[UpsamplerType, ...] = (
+# In which order to ask them: each is told by what none of those after it has.
+BY_WEIGHTS: tuple[UpsamplerType, ...] = (
     "dysample", "lda", "pa_up", "pixelshuffledirect", "conv", "transpose+conv", "pixelshuffle", "nearest+conv",
 )  # fmt: skip

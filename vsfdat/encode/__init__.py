@@ -2,6 +2,7 @@
 
 from vsfdat.options import Settings
 
+from .batch import upscale_paths
 from .job import Outcome, upscale_file
 
-__all__ = ["Outcome", "Settings", "upscale_file"]
+__all__ = ["Outcome", "Settings", "upscale_file", "upscale_paths"]

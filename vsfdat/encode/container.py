@@ -20,8 +20,10 @@ def open_container(path: Path) -> Any:
     av = require("av")
     if path.is_dir():
         raise EncodeError(f"input is a folder, name a video file in it: {path}")
-    if not path.is_file():
+    if not path.exists():
         raise EncodeError(f"input not found: {path}")
+    if not path.is_file():
+        raise EncodeError(f"input is a pipe or a device: {path} (a film is read from a file, more than once)")
     try:
         return av.open(ffmpeg_path(path))
     except (av.FFmpegError, OSError) as error:

@@ -6,6 +6,9 @@ from typing import Any
 from vsfdat.console import missing
 from vsfdat.errors import EncodeError
 
+_USUAL = '"vsfdat[cli]"'
+_EXTRAS = {"ray": '"vsfdat[cluster]"'}
+
 
 def require(name: str) -> Any:
     """Import an optional package.
@@ -16,4 +19,4 @@ def require(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise EncodeError(missing(name)) from error
+        raise EncodeError(missing(name, install=_EXTRAS.get(name, _USUAL))) from error

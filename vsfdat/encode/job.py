@@ -1,10 +1,12 @@
-"""The command's whole work: open, upscale, write."""
+"""The command's whole work on a film: open it, plan its segments, have them made somewhere, join them."""
 
 import contextlib
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import vapoursynth as vs
 
@@ -15,15 +17,16 @@ from vsfdat.options import Settings
 
 from .container import cannot_be
 from .formats import CONTAINERS
+from .identity import identify, identify_work
 from .input.damage import DamageCount
-from .input.source import Source, cut, open_source
+from .makers import Cluster, Here, Pace
 from .output.codecs import Codec, find_codec
 from .output.encoders import Options
-from .output.landing import check_output, follow, landing, name_partial
-from .output.picture import Picture, describe, settle_matrix, to_encoder
-from .output.writer import Writer, check_fit
-from .pump import Pace, write_all
-from .streams import plan_streams
+from .output.landing import check_output, follow, landing, name_job
+from .output.writer import Writer, check_fit, try_container
+from .progress import Show, show_progress
+from .segments import Manifest, Segment, is_partial, plan_segments
+from .work import Work, open_work
 
 # Of a second or more, and of the whole time, that the network may wait for the encoder before anyone is told.
 _WORTH_TELLING = 0.1
@@ -33,9 +36,11 @@ _TRACEBACK = "Traceback (most recent call last):\n"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was written: `frames` of `total`, fewer where the user interrupted.
+    """What became of a film: `frames` of `total` are done, fewer where the user interrupted.
 
-    `remark` says what held the work up, where something did that a user can change.
+    `made` of them are of this run, in `seconds`. `is_playable`: the output is there, whole or as far as it is.
+    `is_stopped`: the user interrupted, be it at the very end. `remark` says what held the work up, where something did
+    that a user can change.
     """
 
     output: Path
@@ -43,7 +48,10 @@ class Outcome:
     total: int
     width: int
     height: int
+    made: int
     seconds: float
+    is_playable: bool = True
+    is_stopped: bool = False
     remark: str | None = None
 
     @property
@@ -52,67 +60,152 @@ class Outcome:
         return self.frames == self.total
 
 
-def upscale_file(path: Path, output: Path, settings: Settings) -> Outcome:
+def upscale_file(
+    path: Path, output: Path, settings: Settings, network: Any = None, show: Show = show_progress
+) -> Outcome:
     """Upscale a video file into another; sound, subtitles, times and colours are carried over.
 
-    Ctrl-C, SIGTERM and SIGHUP end it after the frames under way, which are few, and leave a playable file of what is
-    done; before the first frame they leave nothing.
+    The work is kept segment by segment, in a hidden folder beside the output, until the film is whole: the same call
+    goes on where an earlier one ended, whatever ended it. Ctrl-C, SIGTERM and SIGHUP end it after the frames under way,
+    which are few.
 
     Args:
         path: Whatever BestSource decodes.
-        output: Its ending chooses the container. It appears when it is whole; errors leave nothing behind.
+        output: Its ending chooses the container. It appears when it is whole.
         settings: All else.
+        network: What `load_model` gave for the settings' model, where several films share it.
+        show: Shows how far it is.
 
     Raises:
         EncodeError: The input cannot be read, the output cannot be written, or a setting does not fit them.
         VsfdatError: The model is unknown or unusable.
+        KeyboardInterrupt: The user interrupted before there was anything to keep.
     """
-    codec = find_codec(settings.codec, settings.encoder)
-    _check_settings(settings)
-    options = codec.build_options(settings.crf, settings.preset)
-    check_fit(codec, output)
-    check_output(path, output, overwrite=settings.overwrite)
-    options = codec.settle_options(options)
-    began = time.monotonic()
+    codec, options = _check(path, output, settings)
+    container, began = CONTAINERS[output.suffix.lower()], time.monotonic()
     with _one_sentence():
         with cannot_be(path, "read"):
-            kept = {"audio": settings.audio, "subtitles": settings.subtitles}
-            plan = plan_streams(path, CONTAINERS[output.suffix.lower()], codec.encoder.name, **kept)
-            source = cut(open_source(path), settings.start, settings.end)
-        clip, picture = _upscale(source, codec, settings)
-        target = follow(output)
-        partial = name_partial(target)
+            work = open_work(path, container, settings, codec, options, network)
+            identity = {**identify(path, codec, options, settings), **identify_work(work)}
         with (
             cannot_be(output, "written"),
-            stop_on_interrupt(partial) as stop,
-            landing(partial, target, overwrite=settings.overwrite),
-            DamageCount(source) as damage,
-            Writer(partial, clip, source, plan, picture, codec, plan.encoder_options(options)) as writer,
+            stop_on_interrupt() as stop,
+            Manifest.open(name_job(follow(output)), identity, output, restart=settings.restart) as manifest,
+            _telling_what_is_kept(manifest),
+            DamageCount(work.source) as damage,
         ):
-            pace = write_all(source.mending.watch(clip), writer, _least_ahead(settings), output.name, stop)
-            damage.tell(writer.frames)
-    seconds, remark = time.monotonic() - began, _remark(pace, codec, options)
-    return Outcome(output, writer.frames, len(source.pts), clip.width, clip.height, seconds, remark)
+            try_container(work.video, container)
+            return _Job(path, work, manifest, settings).run(show, stop, damage, began)
 
 
-def _upscale(source: Source, codec: Codec, settings: Settings) -> tuple[vs.VideoNode, Picture]:
-    from vsfdat import plugin  # with torch, which takes seconds; a mistake in the arguments is told before that
+@dataclass(frozen=True)
+class _Job:
+    """A film under way."""
 
-    picture = source.mending.retry(lambda: describe(source.clip, codec))
-    upscaled = plugin.upscale(settle_matrix(source.clip, picture), **vars(settings.upscale))
-    return to_encoder(upscaled, source.clip.format, picture, codec, settings.scale_to_height), picture
+    path: Path
+    work: Work
+    manifest: Manifest
+    settings: Settings
+
+    def run(self, show: Show, stop: threading.Event, damage: DamageCount, began: float) -> Outcome:
+        """Have it made, as far as the user lets it, and joined."""
+        manifest, frames, remark = self.manifest, self.total, None
+        manifest.is_over = manifest.has_landed(follow(manifest.output))
+        missing = [] if manifest.is_over else manifest.find_missing(self.segments)
+        before = self.total if manifest.is_over else self.count_frames()
+        if missing:
+            remark = self.make(missing, show, stop)
+            frames = self.count_frames()
+            if frames == 0:
+                raise KeyboardInterrupt
+        is_playable = manifest.is_over or self.is_playable()
+        if is_playable and not manifest.is_over:
+            frames = self.land()
+            damage.tell(frames)
+        clip, made, seconds = self.work.video.clip, max(0, frames - before), time.monotonic() - began
+        return Outcome(
+            manifest.output, frames, self.total, clip.width, clip.height, made, seconds, is_playable, stop.is_set(),
+            remark,
+        )  # fmt: skip
+
+    @property
+    def total(self) -> int:
+        """Frames of the whole film."""
+        return len(self.work.video.starts)
+
+    @property
+    def segments(self) -> list[Segment]:
+        return plan_segments(self.total)
+
+    def is_playable(self) -> bool:
+        """Tell whether there is a film to join: the whole one, or a part of it that was asked for."""
+        is_part = self.settings.keep_partial and any(self.manifest.playable(self.segments))
+        return is_part or self.manifest.is_whole(self.segments)
+
+    def count_frames(self) -> int:
+        """Count the frames that are done."""
+        return self.manifest.count_frames(self.segments)
+
+    def make(self, missing: Sequence[Segment], show: Show, stop: threading.Event) -> str | None:
+        """Have segments made; give what is to be said of how that went."""
+        maker = self._choose_maker()
+        sealed = self.total - sum(segment.frames for segment in missing)
+        with show(self.total, str(self.manifest.output), stop, sealed) as advance:
+            pace = maker.make(missing, self.manifest, advance, stop)
+        video = self.work.video
+        return maker.describe() if isinstance(maker, Cluster) else _remark(pace, video.codec, video.options)
+
+    def land(self) -> int:
+        """Join what is done and give it the output's name; give how many frames that is."""
+        manifest, target = self.manifest, follow(self.manifest.output)
+        joined = manifest.joined(target.suffix)
+        overwrite = self.settings.overwrite or is_partial(manifest.folder, target)
+        with landing(joined, target, overwrite=overwrite):
+            frames = self._join(joined)
+            manifest.is_over = frames == self.total
+            # Noted before: whatever happens while the name changes, the next run knows the file as its own.
+            manifest.remember(joined)
+        return frames
+
+    def _choose_maker(self) -> Cluster | Here:
+        settings, manifest = self.settings, self.manifest
+        if settings.cluster is None:
+            return Here(self.work, keeps_part=settings.keep_partial)
+        return Cluster(settings.cluster, self.path, settings, self.work.plan.container, manifest.identity)
+
+    def _join(self, path: Path) -> int:
+        """Write a file of all segments that are done before the first that is not."""
+        work, manifest = self.work, self.manifest
+        with Writer(path, work.video, work.plan, manifest.delay) as writer:
+            for segment, packets in manifest.playable(self.segments):
+                writer.add(packets, segment)
+            writer.finish(is_whole=writer.frames == self.total)
+        return writer.frames
 
 
-def _least_ahead(settings: Settings) -> int:
-    """Count the frames that must be under way for no device to wait: those worked on, and one that comes or goes."""
-    from vsfdat import plugin  # loaded by now
+def _check(path: Path, output: Path, settings: Settings) -> tuple[Codec, Options]:
+    """Refuse what can be refused before the film is read; give the codec, and its encoder's options."""
+    codec = find_codec(settings.codec, settings.encoder)
+    height = settings.scale_to_height
+    if height is not None and height < 2:
+        raise EncodeError(f"scale_to_height must be at least 2, passed {height}")
+    find_model(settings.upscale.model)
+    options = codec.build_options(settings.crf, settings.preset)
+    check_fit(codec, output)
+    check_output(path, output, overwrite=settings.overwrite or _is_ours(output))
+    return codec, codec.settle_options(options)
 
-    return 1 + plugin.count_slots(settings.upscale.device, settings.upscale.num_streams)
+
+def _is_ours(output: Path) -> bool:
+    """Tell whether an output is only what an interrupt left of the same film."""
+    with contextlib.suppress(OSError):
+        return is_partial(name_job(follow(output)), follow(output))
+    return False
 
 
-def _remark(pace: Pace, codec: Codec, options: Options) -> str | None:
+def _remark(pace: Pace | None, codec: Codec, options: Options) -> str | None:
     """Say that the encoder was what took the time, and what would be faster."""
-    if pace.waited_seconds < max(1, _WORTH_TELLING * pace.seconds):
+    if pace is None or pace.waited_seconds < max(1, _WORTH_TELLING * pace.seconds):
         return None
     preset, ways = options.get("preset"), codec.faster_ways(options)
     return (
@@ -120,6 +213,18 @@ def _remark(pace: Pace, codec: Codec, options: Options) -> str | None:
         f"{codec.encoder.name}{f' at preset {preset}' if preset else ''} encodes {pace.encoder:.1f} frames a second, "
         f"the network makes {pace.clip:.1f}{f'; faster: {ways}' if ways else ''}"
     )
+
+
+@contextlib.contextmanager
+def _telling_what_is_kept(manifest: Manifest) -> Iterator[None]:
+    """Say at the end of an error that not all is lost, where that is so."""
+    try:
+        with _one_sentence(), cannot_be(manifest.output, "written"):
+            yield
+    except EncodeError as error:
+        if manifest.is_worth_keeping():
+            raise EncodeError(f"{error}; what is done is kept, and the same command goes on from there") from error
+        raise
 
 
 @contextlib.contextmanager
@@ -139,10 +244,3 @@ def _last_words(text: str) -> str:
     # The frames of the stack are indented; the type and the message follow them, and the message may have more lines.
     last = next((line for line in trace.splitlines() if line.strip() and not line.startswith(" ")), text)
     return last.partition(": ")[2] or last
-
-
-def _check_settings(settings: Settings) -> None:
-    height = settings.scale_to_height
-    if height is not None and height < 2:
-        raise EncodeError(f"scale_to_height must be at least 2, passed {height}")
-    find_model(settings.upscale.model)

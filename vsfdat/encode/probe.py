@@ -1,10 +1,13 @@
 """What `vsfdat info` says of a video file."""
 
+import contextlib
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from .container import open_container, video_stream
+from vsfdat.errors import EncodeError
+
+from .container import cannot_be, open_container, video_stream
 from .streams.sample import codec_name
 
 
@@ -14,7 +17,7 @@ def describe_video(path: Path) -> list[tuple[str, str]]:
     Raises:
         EncodeError: It cannot be read, or holds no video.
     """
-    with open_container(path) as container:
+    with cannot_be(path, "read"), open_container(path) as container:
         video = video_stream(container, path)
         frames, seconds = _measure(container, video)
         return [
@@ -25,6 +28,15 @@ def describe_video(path: Path) -> list[tuple[str, str]]:
             ("duration", f"{float(seconds):.3f} s"),
             *((f"stream {stream.index}", _describe_stream(stream)) for stream in container.streams),
         ]
+
+
+def estimate_work(path: Path) -> float | None:
+    """Estimate how many pixels a film has, by what its container says; None where it says nothing."""
+    with contextlib.suppress(EncodeError, AttributeError, OSError), open_container(path) as container:
+        video = video_stream(container, path)
+        seconds = Fraction(container.duration or 0, 1_000_000)
+        return float((video.frames or seconds * (video.average_rate or 25)) * video.width * video.height) or None
+    return None
 
 
 def _measure(container: Any, video: Any) -> tuple[int, Fraction]:

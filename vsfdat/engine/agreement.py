@@ -62,7 +62,9 @@ class Agreement:
             plan = planning.for_cache(demand)
         else:
             plan = planning.for_memory(demand, int(_SHARE * _free_bytes(self._device)) // self._slots)
-        _log.debug("%s takes about %d MiB a slot", plan, demand.device_bytes(plan) >> 20)
+        # vspipe sets no level at all, and of other threads than its own it prints whatever comes.
+        if _log.getEffectiveLevel() != logging.NOTSET:
+            _log.debug("%s takes about %d MiB a slot", plan, demand.device_bytes(plan) >> 20)
         return plan
 
 

@@ -84,6 +84,11 @@ def count_slots(device: str | Sequence[str] = "auto", num_streams: int | None = 
     return sum(_streams(place, num_streams) for place in find_devices(device))
 
 
+def settle_precision(device: str | Sequence[str], precision: str) -> str:
+    """Name what `upscale` computes in, by its arguments of these names, as in "fp16"; several with commas."""
+    return ", ".join(sorted({choose_precision(precision, place) for place in find_devices(device)}))
+
+
 def _grid(config: FDATConfig) -> int:
     """Side in pixels of one attention window: what tiles begin and end on."""
     return config.window_size * config.unshuffle

@@ -60,7 +60,8 @@ def find_model(model: str | Path) -> Path:
     except OSError as error:  # a name too long, a folder that may not be searched
         raise UnknownModelError(f"model file cannot be read: {path} ({error.strerror})") from error
     if path.suffix.lower() in _SUFFIXES:
-        raise UnknownModelError(f"model file {'is a folder' if path.is_dir() else 'not found'}: {path}")
+        fault = "is a folder" if path.is_dir() else "is a pipe or a device" if path.exists() else "not found"
+        raise UnknownModelError(f"model file {fault}: {path}")
     names = ", ".join(info.name for info in _MODELS)
     raise UnknownModelError(f"model must be one of {names}, or the path of a checkpoint file, passed {str(model)!r}")
 

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -22,6 +23,8 @@ _BLOCK = "groups.0.blocks.0"
 _REQUIRED = (f"{_BLOCK}.n1.weight", f"{_BLOCK}.inter.cg.1.weight", f"{_BLOCK}.ffn.fc1.weight", "conv_after.weight")
 _NO_FDAT = "its tensors describe no FDAT network"
 _META = "upsampler.MetaUpsample"
+# Spandrel has its layers, and takes seconds to import.
+_SLOW_TO_BUILD = "dysample"
 # Of what does not fit, this much is told.
 _MOST_NAMES, _LONGEST_NAME = 8, 100
 
@@ -39,12 +42,16 @@ def load_into_network(state_dict: StateDict, source: str) -> FDAT:
     Raises:
         CheckpointError: Another network, or tensors that do not fit FDAT.
     """
-    network = _build_without_memory(detect_config(state_dict, source), source)
+    config = detect_config(state_dict, source)
+    if config.upsampler_type == _SLOW_TO_BUILD:
+        _check_body(config, state_dict, source)
+    network = _build_without_memory(config, source)
     expected = network.state_dict()
     # Absent in some older files; the network that was built from the tensors knows it anyway.
     state_dict = {_META: expected[_META]} | state_dict
     _check_fit(expected, state_dict, source)
     network.load_state_dict({key: _own(tensor, expected[key]) for key, tensor in state_dict.items()}, assign=True)
+    _check_finite(network, source)
     return network.eval().requires_grad_(False)
 
 
@@ -58,9 +65,25 @@ def _build_without_memory(config: FDATConfig, source: str) -> FDAT:
         raise CheckpointError(f"{source}: {_NO_FDAT}: {head}") from error
 
 
+def _check_body(config: FDATConfig, state_dict: StateDict, source: str) -> None:
+    """Compare all but the head, by a network with another one: what does not fit is told without building the head."""
+    plain = _build_without_memory(replace(config, upsampler_type="pixelshuffle"), source).state_dict()
+    expected, found = (
+        {key: tensor for key, tensor in tensors.items() if not key.startswith("upsampler.")}
+        for tensors in (plain, state_dict)
+    )
+    _check_fit(expected, found, source)
+
+
 def _own(tensor: Tensor, like: Tensor) -> Tensor:
     """Copy a tensor: files share memory among theirs, cut them out of larger ones, or turn them."""
     return tensor.detach().to("cpu", like.dtype, copy=True, memory_format=torch.contiguous_format)
+
+
+def _check_finite(network: FDAT, source: str) -> None:
+    for name, tensor in network.named_parameters():
+        if not tensor.isfinite().all():
+            raise CheckpointError(f"{source}: its weights are damaged, there is NaN or Inf in {name}; get another file")
 
 
 def detect_config(state_dict: StateDict, source: str = "state dict") -> FDATConfig:

@@ -3,7 +3,7 @@
 import re
 
 from vsfdat.arch.config import UPSAMPLER_TYPES
-from vsfdat.arch.heads import HeadFacts, recognise_head
+from vsfdat.arch.heads import BY_WEIGHTS, HEADS, HeadFacts
 
 from .checkpoint import StateDict
 from .tensors import small_numbers
@@ -37,7 +37,11 @@ def detect_head(state_dict: StateDict, num_in_ch: int | None) -> HeadFacts:
         raise ValueError(f"an upsampler of {len(names)} convolutions")
     names.sort(key=_position)
     weights = {key.removeprefix(_PREFIX).removesuffix(".weight"): state_dict[key] for key in names}
-    return recognise_head(weights, num_in_ch)
+    recognised = (HEADS[name].recognise(weights, num_in_ch) for name in BY_WEIGHTS)
+    facts = next(filter(None, recognised), None)
+    if facts is None:
+        raise ValueError("an upsampler of no kind that FDAT has")
+    return facts
 
 
 def _position(name: str) -> int:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.encode.clips import Recipe, make_video
 from tests.encode.damaged import count_frames, cut_off, remux
+from tests.fast_loop import parametrize
 from vsfdat.encode import Settings, upscale_file
 from vsfdat.encode.input.source import open_source
 from vsfdat.errors import EncodeError
@@ -18,8 +19,10 @@ LONG = Recipe(pts=range(100), time_base=Fraction(1, 25), options={"crf": "18", "
 FASTSTART = {"movflags": "+faststart"}
 
 
-@pytest.mark.parametrize(
-    ("name", "options"), [("a.mp4", FASTSTART), ("a.mov", FASTSTART), ("a.mkv", {}), ("a.flv", {}), ("a.avi", {})]
+@parametrize(
+    ("name", "options"),
+    [("a.mp4", FASTSTART), ("a.mov", FASTSTART), ("a.mkv", {}), ("a.flv", {}), ("a.avi", {})],
+    quick=[("a.mp4", FASTSTART), ("a.mkv", {})],
 )
 def test_a_download_that_stopped_is_told_and_ends_where_its_packets_do(name, options, tmp_path: Path, caplog) -> None:
     plain = make_video(tmp_path / f"plain{Path(name).suffix}", LONG)
@@ -40,7 +43,10 @@ def test_a_download_that_stopped_is_told_and_ends_where_its_packets_do(name, opt
     assert share == pytest.approx(100 * (1 - ends / promised), abs=1)
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv", "a.flv", "a.avi", "a.ts", "a.mpg", "a.h264"])
+NAMES = ["a.mp4", "a.mov", "a.mkv", "a.flv", "a.avi", "a.ts", "a.mpg", "a.h264"]
+
+
+@parametrize("name", NAMES, quick=["a.mp4", "a.h264"])
 def test_whole_files_miss_nothing(name: str, tmp_path: Path, caplog) -> None:
     encoder = "mpeg2video" if name == "a.mpg" else "libx264"
     audio = {"a.h264": None, "a.mpg": "mp2"}.get(name, "aac")

@@ -10,6 +10,7 @@ import vapoursynth as vs
 
 from tests.encode.clips import Recipe, decode, make_video
 from tests.encode.damaged import count_frames, spoil
+from tests.fast_loop import parametrize
 from vsfdat.encode import Settings, upscale_file
 from vsfdat.encode.input import source
 from vsfdat.encode.input.mending import Watched
@@ -82,7 +83,10 @@ def test_ffmpegs_frames_are_bestsources_bit_by_bit(pixel_format: str, tmp_path: 
             }
 
 
-@pytest.mark.parametrize("name", ["film.mkv", "film.mp4", "film.ts", "film.mpg", "film.avi", "raw.h264"])
+NAMES = ["film.mkv", "film.mp4", "film.ts", "film.mpg", "film.avi", "raw.h264"]
+
+
+@parametrize("name", NAMES, quick=["film.mkv"])
 def test_whatever_is_refused_is_upscaled_all_the_same(name: str, tmp_path: Path, model: Path, refusing, caplog) -> None:
     encoder = {"film.mpg": "mpeg2video", "film.avi": "mpeg4"}.get(name, "libx264")
     audio = {"film.mpg": "mp2", "film.avi": "mp3", "raw.h264": None}.get(name, "aac")

@@ -11,6 +11,7 @@ import vapoursynth as vs
 
 from tests.encode.clips import Recipe, click_time, decode, make_video, packets
 from tests.encode.damaged import remux
+from tests.fast_loop import parametrize
 from vsfdat.encode import Settings, upscale_file
 from vsfdat.encode.input import source as source_module
 from vsfdat.encode.input.source import open_source
@@ -30,7 +31,7 @@ UNTIMED = {
 }
 
 
-@pytest.mark.parametrize("name", UNTIMED)
+@parametrize("name", UNTIMED, quick=["disc.vob", "raw.h264"])
 def test_files_without_times_are_upscaled_in_step_with_their_sound(name: str, tmp_path: Path, model: Path) -> None:
     source, output = make_video(tmp_path / name, UNTIMED[name]), tmp_path / "output.mkv"
     upscale_file(source, output, Settings(upscale=UpscaleOptions(model=model, device="cpu")))

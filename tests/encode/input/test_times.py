@@ -40,6 +40,7 @@ def test_of_too_many_nothing_is_made_up(times) -> None:
     assert rise(times) is None
 
 
+@pytest.mark.slow
 def test_a_long_film_takes_no_time() -> None:
     times = [40 * n for n in range(200_000)]
     times[1000::1000] = [0] * len(times[1000::1000])

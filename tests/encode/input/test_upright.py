@@ -10,6 +10,7 @@ import vapoursynth as vs
 
 from tests.encode.clips import Recipe, decode, make_video
 from tests.encode.damaged import remux
+from tests.fast_loop import parametrize
 from vsfdat.encode import Settings, upscale_file
 from vsfdat.encode.input.source import open_source
 from vsfdat.encode.input.upright import turn_upright
@@ -65,7 +66,7 @@ def test_other_angles_are_left_and_told(caplog) -> None:
     assert caplog.messages == ["The file asks for pictures turned by 45 degrees; only quarter turns are done."]
 
 
-@pytest.mark.parametrize("codec", ["h264", "av1"])
+@parametrize("codec", ["h264", "av1"], quick=["h264"])
 def test_an_anamorphic_film_that_was_held_upright_keeps_its_shape(codec: str, tmp_path: Path, model: Path) -> None:
     plain = make_video(tmp_path / "plain.mkv", Recipe(size=(96, 64), sample_aspect=Fraction(16, 15)))
     path = remux(plain, tmp_path / "film.mkv", dress=lambda video: video.set_display_rotation(90))

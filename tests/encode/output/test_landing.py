@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from vsfdat.encode.output import landing
-from vsfdat.encode.output.landing import check_output, follow, name_partial
+from vsfdat.encode.output.landing import check_output, follow, name_job
 from vsfdat.errors import EncodeError
 
 
@@ -14,7 +14,7 @@ def land(output: Path, *, overwrite: bool = False, meanwhile=lambda: None) -> No
     """Write an output as the command does."""
     check_output(output.with_name("input.mkv"), output, overwrite=overwrite)
     target = follow(output)
-    partial = name_partial(target)
+    partial = target.with_name("joined")
     with landing.landing(partial, target, overwrite=overwrite):
         partial.write_text("new")
         meanwhile()
@@ -183,6 +183,12 @@ def test_long_names_that_cannot_land_are_kept(output: Path) -> None:
     assert len(names(output.parent)) == 2
 
 
-def test_a_partial_file_is_called_like_its_film() -> None:
-    assert name_partial(Path("film.x.mkv")).name.startswith("film.x.partial-")
-    assert name_partial(Path("film.x.mkv")) != name_partial(Path("film.x.mkv"))
+def test_a_job_has_a_hidden_folder_that_is_called_like_its_film(tmp_path: Path) -> None:
+    assert name_job(tmp_path / "film.x.mkv") == tmp_path / ".film.x.mkv.vsfdat"
+
+
+def test_long_names_of_jobs_are_shortened_and_differ_where_the_films_do(tmp_path: Path) -> None:
+    first, second = (name_job(tmp_path / f"{'a' * 250}{number}.mkv") for number in (1, 2))
+    assert first == name_job(tmp_path / f"{'a' * 250}1.mkv") != second
+    for folder in (first, second):
+        folder.mkdir()

@@ -9,6 +9,7 @@ import pytest
 from av.sidedata.sidedata import Type
 
 from tests.encode.clips import Recipe, make_video
+from tests.fast_loop import parametrize
 from vsfdat.encode import Settings, upscale_file
 from vsfdat.encode.output.mastering import Mastering, for_svt, for_x265, read_mastering
 from vsfdat.options import UpscaleOptions
@@ -44,7 +45,7 @@ def as_fractions(data: bytes) -> list[Fraction]:
     return [Fraction(*pair) for pair in zip(numbers[::2], numbers[1::2], strict=True)]
 
 
-@pytest.mark.parametrize("display", [DISPLAY, ODD], ids=["P3", "odd"])
+@parametrize("display", [DISPLAY, ODD], quick=[ODD], ids=["P3", "odd"])
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
 def test_pictures_say_it_byte_for_byte(run, tmp_path: Path, codec: str, display: str) -> None:
     output, _ = run(hevc(display), (".mkv", ".mkv"), codec=codec)
@@ -67,13 +68,13 @@ def test_av1_to_av1_is_byte_for_byte(run, tmp_path: Path) -> None:
     assert in_pictures(output) == in_pictures(tmp_path / "source.mkv")
 
 
-@pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
+@parametrize("codec", ["h264", "hevc", "av1"], quick=["hevc"])
 def test_mp4_says_it_byte_for_byte(run, tmp_path: Path, codec: str) -> None:
     output, _ = run(hevc(ODD), (".mkv", ".mp4"), codec=codec)
     assert in_container(output) == in_pictures(tmp_path / "source.mkv")
 
 
-@pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "ffv1"])
+@parametrize("codec", ["h264", "hevc", "av1", "ffv1"], quick=["av1", "ffv1"])
 def test_matroska_says_it_byte_for_byte(run, tmp_path: Path, codec: str) -> None:
     """Matroska has fractions of its own, reduced: once they are in a file, they stay as they are."""
     first, _ = run(hevc(ODD), (".mp4", ".mkv"), codec=codec)
@@ -146,7 +147,7 @@ DOLBY_VISION = bytes([62 << 1, 1, 25, *range(1, 60), 0x80])
 HDR10_PLUS = bytes([MESSAGE << 1, 1, 4, 22, 0xB5, 0, 0x3C, 0, 1, 4, 1, 0x40, *[0] * 14, 0x80])
 
 
-@pytest.mark.parametrize(
+@parametrize(
     ("units", "transfer", "names", "colours"),
     [
         ([DOLBY_VISION], 16, "Dolby Vision", ""),
@@ -154,6 +155,7 @@ HDR10_PLUS = bytes([MESSAGE << 1, 1, 4, 22, 0xB5, 0, 0x3C, 0, 1, 4, 1, 0x40, *[0
         ([HDR10_PLUS], 16, "HDR10+", ""),
         ([HDR10_PLUS, DOLBY_VISION], 16, "Dolby Vision and HDR10+", ""),
     ],
+    quick=[([HDR10_PLUS, DOLBY_VISION], 16, "Dolby Vision and HDR10+", "")],
     ids=["Dolby Vision", "its own colours", "HDR10+", "both"],
 )
 def test_what_changes_from_scene_to_scene_is_said_to_be_lost(

@@ -14,9 +14,11 @@ import pytest
 import vapoursynth as vs
 
 from tests.encode.clips import Recipe, decode, packets
+from tests.fast_loop import parametrize
 from vsfdat.encode import job
 from vsfdat.encode.output import codecs, encoders
-from vsfdat.encode.output.writer import Writer
+from vsfdat.encode.output.encoding import SegmentEncoder
+from vsfdat.encode.output.video import Video
 from vsfdat.errors import EncodeError
 
 SMALL = Recipe(size=(64, 64), audio=None)
@@ -47,9 +49,9 @@ def test_x265_works_on_frames_too(run) -> None:
 
 def test_ffv1_works_on_24_slices_of_a_frame(run, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    finish = Writer.finish
+    finish = SegmentEncoder.finish
     monkeypatch.setattr(
-        Writer, "finish", lambda self, **how: (seen.append(self._stream.codec_context), finish(self, **how))
+        SegmentEncoder, "finish", lambda self: (seen.append(self._stream.codec_context), finish(self))[1]
     )
     output, _ = run(SMALL, (".mkv", ".mkv"), codec="ffv1")
     assert seen[0].active_thread_type == av.codec.context.ThreadType.SLICE
@@ -57,7 +59,7 @@ def test_ffv1_works_on_24_slices_of_a_frame(run, monkeypatch: pytest.MonkeyPatch
     assert len(decode(output)) == 20
 
 
-@pytest.mark.parametrize("size", [(4, 4), (16, 4), (4, 16)])
+@parametrize("size", [(4, 4), (16, 4), (4, 16)], quick=[(4, 4)])
 def test_ffv1_takes_pictures_too_small_for_24_slices(run, size: tuple[int, int]) -> None:
     output, _ = run(replace(SMALL, size=size), (".mkv", ".mkv"), codec="ffv1")
     assert len(decode(output)) == 20
@@ -101,6 +103,7 @@ def test_what_the_encoder_refuses_is_told_in_its_own_words(run, tmp_path: Path, 
     assert [path.name for path in tmp_path.iterdir()] == ["source.mkv"]
 
 
+@pytest.mark.slow
 def test_interleaved_chroma_gives_the_same_picture(run, monkeypatch: pytest.MonkeyPatch) -> None:
     """As hardware wants it; x264 takes both."""
     output, _ = run(SMALL)
@@ -146,19 +149,19 @@ def test_hardware_gets_the_bits_that_it_takes(codec: str, encoder: str, bits: in
 
 def test_times_that_an_encoder_rounds_still_find_their_frame() -> None:
     """Intel's counts in 1/90000 s."""
-    writer = SimpleNamespace(_starts=[0, 400, 1000, 1010])
-    found = [Writer._number_at(writer, pts) for pts in (-3, 0, 3, 397, 400, 699, 701, 1004, 1006, 5000)]
+    video = SimpleNamespace(starts=[0, 400, 1000, 1010])
+    found = [Video.number_at(video, pts) for pts in (-3, 0, 3, 397, 400, 699, 701, 1004, 1006, 5000)]
     assert found == [0, 0, 0, 1, 1, 1, 2, 2, 3, 3]
 
 
-@pytest.mark.parametrize(("ending", "tag"), [(".mp4", "hvc1"), (".mov", "hvc1"), (".mkv", None)])
+@parametrize(("ending", "tag"), [(".mp4", "hvc1"), (".mov", "hvc1"), (".mkv", None)], quick=[(".mp4", "hvc1")])
 def test_apple_finds_hevc_under_the_name_that_it_knows(run, ending: str, tag: str | None) -> None:
     output, _ = run(SMALL, (".mkv", ending), codec="hevc")
     with av.open(str(output)) as container:
         assert container.streams.video[0].codec_context.codec_tag == (tag or "\0\0\0\0")
 
 
-@pytest.mark.parametrize("frames", [1, 3])
+@parametrize("frames", [1, 3], quick=[3])
 def test_films_of_few_frames_have_times(run, frames: int) -> None:
     """More than once, because libx265's own times depend on what its memory holds."""
     for _ in range(4):

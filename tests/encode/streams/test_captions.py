@@ -6,6 +6,7 @@ import av
 import pytest
 
 from tests.encode.streams.films import captions_in, make_captioned
+from tests.fast_loop import parametrize
 from vsfdat.encode.streams.captions import Captions, packet_has_captions
 
 
@@ -16,7 +17,7 @@ def caption(number: int) -> bytes:
 ALL = [caption(number) for number in range(30)]
 
 
-@pytest.mark.parametrize(
+@parametrize(
     ("name", "encoder", "codec"),
     [
         ("film.mkv", "libx264", "h264"),
@@ -24,6 +25,7 @@ ALL = [caption(number) for number in range(30)]
         ("film.mp4", "libx265", "h264"),
         ("disc.mpg", "mpeg2video", "hevc"),
     ],
+    quick=[("broadcast.ts", "libx264", "h264"), ("disc.mpg", "mpeg2video", "hevc")],
 )
 def test_captions_stay_with_their_pictures(tmp_path: Path, upscale, name: str, encoder: str, codec: str) -> None:
     path = make_captioned(tmp_path / name, encoder, ALL)

@@ -7,6 +7,7 @@ import pytest
 
 from tests.encode.clips import Recipe, decode, make_video
 from tests.encode.streams.films import remake
+from tests.fast_loop import parametrize
 
 Disposition = av.stream.Disposition
 
@@ -22,7 +23,7 @@ def video_of(path: Path) -> tuple[dict[str, str], Any]:
         return {key.lower(): value for key, value in video.metadata.items()}, video.disposition
 
 
-@pytest.mark.parametrize(("ending", "title"), [(".mkv", "title"), (".mp4", "name"), (".mov", "name")])
+@parametrize(("ending", "title"), [(".mkv", "title"), (".mp4", "name"), (".mov", "name")], quick=[(".mkv", "title")])
 def test_the_video_track_keeps_its_names(tmp_path: Path, plain: Path, upscale, ending: str, title: str) -> None:
     def edit(output, streams):
         streams[0].metadata.update(title="Main video", language="jpn", BPS="1000", ENCODER="old")
@@ -46,7 +47,7 @@ def test_a_track_that_is_not_the_default_stays_so(tmp_path: Path, plain: Path, u
     assert video_of(upscale(path, ".mkv"))[1] == 0
 
 
-@pytest.mark.parametrize("ending", [".mkv", ".mp4", ".mov"])
+@parametrize("ending", [".mkv", ".mp4", ".mov"], quick=[".mp4"])
 def test_the_timecode_counts_from_the_cut(tmp_path: Path, plain: Path, upscale, ending: str) -> None:
     path = remake(plain, tmp_path / "film.mkv", lambda output, _: output.metadata.update(timecode="10:20:30:05"))
     whole = upscale(path, ending).rename(tmp_path / f"whole{ending}")
@@ -60,7 +61,7 @@ def test_a_timecode_that_makes_no_sense_is_said_to_be_lost(tmp_path: Path, plain
     assert caplog.messages == ["The timecode 10:20:30;05 makes no sense at 25.000 frames a second and is left out."]
 
 
-@pytest.mark.parametrize("stereo", ["left_right", "top_bottom"])
+@parametrize("stereo", ["left_right", "top_bottom"], quick=["top_bottom"])
 def test_a_3d_film_says_so_in_every_output(tmp_path: Path, plain: Path, upscale, stereo: str, caplog) -> None:
     path = remake(plain, tmp_path / "film.mkv", lambda _, streams: streams[0].metadata.update(stereo_mode=stereo))
     assert video_of(upscale(path, ".mkv"))[0]["stereo_mode"] == stereo

@@ -6,7 +6,7 @@ import pytest
 
 from tests.encode.clips import Recipe, make_video
 from tests.encode.streams.films import make_captioned, make_sounding, packet_of, remake
-from vsfdat.encode import Settings, job, upscale_file
+from vsfdat.encode import Settings, upscale_file, work
 from vsfdat.encode.streams import plan_streams, trial
 from vsfdat.encode.streams.ways import Copied
 from vsfdat.errors import EncodeError
@@ -110,7 +110,7 @@ def test_what_matroska_cannot_hold_is_never_sent_to_matroska(tmp_path: Path) -> 
 
 
 def test_all_is_said_before_the_film_is_indexed(tmp_path: Path, model: Path, monkeypatch) -> None:
-    monkeypatch.setattr(job, "open_source", lambda path: pytest.fail("minutes of indexing"))
+    monkeypatch.setattr(work, "open_source", lambda path: pytest.fail("minutes of indexing"))
     settings = Settings(upscale=UpscaleOptions(model=model, device="cpu"))
     with pytest.raises(EncodeError, match=r"^audio stream 1 \(wmav2\) does not fit into mp4, "):
         upscale_file(windows(tmp_path), tmp_path / "output.mp4", settings)

@@ -8,10 +8,11 @@ import pytest
 
 from tests.encode.clips import Recipe, click_time, make_video, packets
 from tests.encode.streams.films import make_sounding, packet_of, remake, sound_of
+from tests.fast_loop import parametrize
 from vsfdat.errors import EncodeError
 
 
-@pytest.mark.parametrize(
+@parametrize(
     ("codec", "source", "ending", "kept"),
     [
         ("pcm_bluray", ".m2ts", ".mkv", "pcm_s24le"),
@@ -22,6 +23,7 @@ from vsfdat.errors import EncodeError
         ("flac", ".mkv", ".mov", "alac"),
         ("pcm_alaw", ".avi", ".mp4", "flac"),
     ],
+    quick=[("pcm_bluray", ".m2ts", ".mkv", "pcm_s24le"), ("flac", ".mkv", ".mov", "alac")],
 )
 def test_sound_is_kept_sample_by_sample(tmp_path: Path, upscale, caplog, codec: str, source: str, ending: str, kept):
     path = make_sounding(tmp_path / f"film{source}", codec, video="mpeg2video" if source == ".vob" else "libx264")
@@ -75,7 +77,7 @@ def test_sound_that_changes_midway_goes_on_as_it_began(tmp_path: Path, upscale, 
     assert caplog.messages[1:] == ["audio stream 1 changes midway, to 48000 Hz, s16, mono; it is kept as it begins."]
 
 
-@pytest.mark.parametrize("ending", [".mkv", ".mp4", ".mov"])
+@parametrize("ending", [".mkv", ".mp4", ".mov"], quick=[".mp4"])
 def test_aac_of_broadcasts_is_taken_out_of_its_wrapping(tmp_path: Path, upscale, caplog, ending: str) -> None:
     plain = make_video(tmp_path / "plain.mkv", Recipe())
     path = remake(plain, tmp_path / "film.ts", lambda output, streams: None, mpegts_flags="+latm")

@@ -42,8 +42,8 @@ def _driver() -> ctypes.CDLL:
 def _compile(stem: Path, code: str, *options: str) -> Path:
     stem.with_suffix(".cpp").write_text(code)
     library = stem.with_suffix(".so")
-    command = [
-        "g++", "-std=c++17", "-O1", "-fPIC", "-shared", "-w", f"-I{_HERE}", f"-I{_SOURCES}", *options,
+    command = [  # C++14: the standard library's own files take less than half the time of C++17's
+        "g++", "-std=c++14", "-O1", "-fPIC", "-shared", "-w", f"-I{_HERE}", f"-I{_SOURCES}", *options,
         str(stem.with_suffix(".cpp")), "-o", str(library),
     ]  # fmt: skip
     subprocess.run(command, check=True)

@@ -8,7 +8,7 @@ import torch
 from tests.engine.truth import Truth
 from tests.fast_loop import parametrize
 from tests.ops.emulated import emulating
-from tests.ops.kernel_cases import KERNELS, SHAPES, TOLERANCES, Case, CaseShape, ffn_weights
+from tests.ops.kernel_cases import KERNELS, SHAPES, TOLERANCES, Case, CaseShape, ffn_weights, kernels_of
 from tests.random_weights import random_network
 from vsfdat.arch import FDATConfig
 from vsfdat.engine import runner
@@ -31,26 +31,27 @@ def check(kernel: str, network: CaseShape, height: int, width: int, dtype: torch
     assert error <= max(2 * KERNELS[kernel](case, reference).error, TOLERANCES[dtype])
 
 
-@pytest.mark.parametrize("size", SIZES)
+@parametrize("size", SIZES, quick=[(8, 17)])
 @parametrize("network", [SMALL, BIASED], quick=[SMALL], ids=["small", "biased"])
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", kernels_of(cuda))
 def test_sizes(kernel, network, size):
     check(kernel, network, *size)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", kernels_of(cuda))
 @pytest.mark.parametrize("preset", ["fdat_tiny", "fdat_light", "fdat_medium", "fdat_large"])
 def test_presets(kernel, preset):
     check(kernel, SHAPES[preset], 9, 18)
 
 
-@parametrize("kernel", KERNELS, quick=["ffn"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kernel", kernels_of(cuda))
 def test_bf16(kernel):
     check(kernel, SMALL, 9, 18, torch.bfloat16)
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", kernels_of(cuda))
 def test_some_rows_alone(kernel):
     case = Case(SMALL, 24, 9, (8, 16), torch.float16, CPU)
     with emulating():
@@ -72,7 +73,8 @@ def test_features_that_are_all_the_same_stay_finite(level):
     torch.testing.assert_close(out, expected, rtol=2e-3, atol=0.02)
 
 
-@parametrize(("channels", "made"), [(3, 24), (12, 24), (24, 12), (24, 3), (24, 40)], quick=[(24, 3)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("channels", "made"), [(3, 24), (12, 24), (24, 12), (24, 3), (24, 40)])
 @pytest.mark.parametrize("residual", [False, True])
 def test_convolutions_of_the_networks_ends(channels, made, residual):
     generator = torch.Generator().manual_seed(0)
@@ -103,8 +105,10 @@ def test_a_whole_network(overrides):
         truth.check(engine()(frame))
 
 
-@pytest.mark.parametrize(
-    ("left", "right"), [((1, 1), (1, 1)), ((24, 25), (25, 7)), ((3, 8, 25), (25, 25)), ((3, 8, 33), (3, 33, 17))]
+@parametrize(
+    ("left", "right"),
+    [((1, 1), (1, 1)), ((24, 25), (25, 7)), ((3, 8, 25), (25, 25)), ((3, 8, 33), (3, 33, 17))],
+    quick=[((3, 8, 33), (3, 33, 17))],
 )
 def test_products_of_small_matrices_are_torchs(left, right):
     generator = torch.Generator().manual_seed(0)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.ops.kernel_cases import KERNELS, SHAPES, TOLERANCES, Case, CaseShape
+from tests.ops.kernel_cases import KERNELS, SHAPES, TOLERANCES, Case, CaseShape, kernels_of
 from vsfdat.ops import triton as ops
 
 CPU = torch.device("cpu")
@@ -22,25 +22,25 @@ def check(kernel: str, case: Case) -> None:
     assert outcome.untouched, "wrote rows that it was not asked for"
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", kernels_of(ops))
 @pytest.mark.parametrize("size", [(1, 1), (7, 8), None], ids=["1x1", "7x8", "thin"])
 def test_is_the_plain_formula_at_any_size(kernel, size):
     height, width = size or THIN[kernel]
     check(kernel, Case(SMALL, height, width, (0, height), torch.float32, CPU, padding=3))
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", kernels_of(ops))
 def test_writes_only_the_rows_asked_for_and_reads_beyond_them(kernel):
     check(kernel, Case(SMALL, 20, 6, (8, 16), torch.float32, CPU))
     check(kernel, Case(SMALL, 20, 6, (16, 20), torch.float32, CPU))
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", kernels_of(ops))
 def test_holds_in_half_precision(kernel):
     check(kernel, Case(SMALL, 9, 10, (0, 9), torch.float16, CPU))
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", kernels_of(ops))
 def test_holds_at_fdat_larges_shape(kernel):
     check(kernel, Case(SHAPES["fdat_large"], 5, 9, (0, 5), torch.float32, CPU))
 

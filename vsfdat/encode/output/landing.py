@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import os
 import secrets
 import stat
@@ -10,9 +11,12 @@ from pathlib import Path
 
 from vsfdat.errors import EncodeError
 
+from ..segments import durable
+
 # Bytes of a file's name, where the system does not say.
 _LONGEST_NAME = 255
-_MARK, _MARK_OF_WHOLE_FILES = ".partial-", ".whole-"
+_MARK_OF_WHOLE_FILES = ".whole-"
+_JOB = ".vsfdat"
 
 
 def check_output(path: Path, output: Path, *, overwrite: bool) -> None:
@@ -54,13 +58,21 @@ def follow(output: Path) -> Path:
     return target
 
 
-def name_partial(target: Path) -> Path:
-    """Make up a name beside an output for its beginnings: like the output's, and no longer than names may be."""
-    ending = f"{_MARK}{secrets.token_hex(4)}{target.suffix}"
-    stem, longest = target.stem, _longest_name(target.absolute().parent)
-    while stem and len(os.fsencode(stem + ending)) > longest:
+def name_job(target: Path) -> Path:
+    """Name the folder beside an output for all that is done of it: hidden, and always the same."""
+    plain = _name_beside(target, ".", target.name, _JOB)
+    if plain.name == f".{target.name}{_JOB}":
+        return plain
+    digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:8]
+    return _name_beside(target, ".", target.name, f"-{digest}{_JOB}")
+
+
+def _name_beside(target: Path, beginning: str, stem: str, ending: str) -> Path:
+    """Put a name together, of a stem that is shortened where names may not be so long."""
+    longest = _longest_name(target.absolute().parent)
+    while stem and len(os.fsencode(beginning + stem + ending)) > longest:
         stem = stem[:-1]
-    return target.with_name(stem + ending)
+    return target.with_name(beginning + stem + ending)
 
 
 @contextlib.contextmanager
@@ -68,7 +80,7 @@ def landing(partial: Path, target: Path, *, overwrite: bool) -> Iterator[None]:
     """Let a block write a partial file that then gets the output's name; if the block fails, the file goes.
 
     Args:
-        partial: What `name_partial` gave.
+        partial: On the same disk as the output.
         target: The output.
         overwrite: Whatever file has the output's name by then is replaced.
 
@@ -81,12 +93,14 @@ def landing(partial: Path, target: Path, *, overwrite: bool) -> Iterator[None]:
         partial.unlink(missing_ok=True)
         raise
     try:
+        durable.flush(partial)
         (Path.replace if overwrite else _take_free_name)(partial, target)
+        durable.flush_names(target.absolute().parent)
     except FileExistsError as error:
-        kept = _keep(partial)
+        kept = _keep(partial, target)
         raise EncodeError(f"{target} appeared meanwhile and is left as it is; the film is whole in {kept}") from error
     except OSError as error:
-        kept = _keep(partial)
+        kept = _keep(partial, target)
         raise EncodeError(f"{target}: cannot be written ({error.strerror}); the film is whole in {kept}") from error
 
 
@@ -111,11 +125,11 @@ def _take_free_name(partial: Path, target: Path) -> None:
         partial.unlink()
 
 
-def _keep(partial: Path) -> Path:
-    """Call a file what it is."""
-    stem, _, rest = partial.name.rpartition(_MARK)
+def _keep(partial: Path, target: Path) -> Path:
+    """Give a file that is whole another name beside the output's."""
+    kept = _name_beside(target, "", target.stem, f"{_MARK_OF_WHOLE_FILES}{secrets.token_hex(4)}{target.suffix}")
     with contextlib.suppress(OSError):
-        return partial.rename(partial.with_name(f"{stem}{_MARK_OF_WHOLE_FILES}{rest}"))
+        return partial.rename(kept)
     return partial
 
 

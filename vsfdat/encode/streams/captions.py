@@ -56,13 +56,17 @@ class Captions:
         self._found = self._read()
         self._next = next(self._found, None)
         self._untaken = b""
-        self._gather(begin)
-        self._untaken = b""
+        self.skip_to(begin)
         self._raw: Any = None
 
     def close(self) -> None:
         """Let go of the file."""
         self._input.close()
+
+    def skip_to(self, moment: Fraction) -> None:
+        """Go on from a moment in the stream's unit: captions of earlier pictures are not wanted."""
+        self._gather(moment)
+        self._untaken = b""
 
     def before(self, moment: Fraction) -> bytes:
         """Take the captions of all pictures shown before a moment, in the stream's unit, that were not taken yet.

@@ -11,11 +11,9 @@ from vsfdat.notices import Once
 from ..container import cannot_be, open_container
 from ..extras import require
 from ..input.source import Source
-from .captions import LOST, WITH_CAPTIONS, Captions, can_hold_captions
 from .chapters import cut_chapters
 from .order import in_order
 from .plan import Attachment, Plan
-from .sample import codec_name
 from .tags import needs_keys, tags_of
 from .timecode import shift_timecode
 from .ways import Carrier
@@ -27,7 +25,7 @@ _LEEWAY = 1
 
 
 class CopiedStreams:
-    """Carry sound, subtitles, fonts, chapters, tags and captions from a source's file into an output.
+    """Carry sound, subtitles, fonts, chapters and tags from a source's file into an output.
 
     Args:
         source: Its cut is respected: packets that begin within it, moved to begin when its first frame does.
@@ -43,8 +41,6 @@ class CopiedStreams:
         self._describe()
         self._carriers = self._add_streams()
         self._covers = [self._add_cover(cover) for cover in plan.covers]
-        self._captions_fit = can_hold_captions(plan.encoder)
-        self._captions = self._open_captions()
         self._packets = self._read_packets()
         self._next = next(self._packets, None)
         self._latest = self._end = Fraction(0)
@@ -53,8 +49,6 @@ class CopiedStreams:
         """Let go of the source's file."""
         self._packets.close()
         self._input.close()
-        if self._captions is not None:
-            self._captions.close()
 
     def advance(self, seconds: Fraction) -> None:
         """Write what belongs before a moment of the output, so that a player finds sound and picture side by side.
@@ -81,18 +75,6 @@ class CopiedStreams:
                 self._write(carrier.finish())
         is_part = self._source.is_cut or not is_whole
         self._set_chapters(self._end if is_part else max(self._end, self._latest) + _LEEWAY)
-
-    def caption(self, picture: Any) -> Any:
-        """Give a picture, a PyAV frame with its time in the output, the closed captions that the source's had."""
-        middle = self._source.origin + picture.pts + Fraction(picture.duration, 2)
-        if self._captions is None or not (captions := self._captions.before(middle)):
-            return picture
-        if self._captions_fit:
-            return self._captions.put_on(picture, captions)
-        _log.warning(LOST, self._plan.encoder)
-        self._captions.close()
-        self._captions = None
-        return picture
 
     def _write_next(self) -> None:
         if self._next is not None:
@@ -151,14 +133,6 @@ class CopiedStreams:
             packet.is_keyframe = True
             self._output.mux(packet)
         self._covers = []
-
-    def _open_captions(self) -> Captions | None:
-        """Begin to look for captions, unless there cannot be any, or the user knows that they are left out."""
-        source, video = self._source, self._input.streams[self._plan.video]
-        if codec_name(video) not in WITH_CAPTIONS or (self._plan.has_captions and not self._captions_fit):
-            return None
-        later = source.pts[1] if len(source.pts) > 1 else source.end
-        return Captions(source.path, video.index, source.pts[0] - Fraction(later - source.pts[0], 2))
 
     def _read_packets(self) -> Generator[tuple[Fraction, list[Any]]]:
         """Yield (when in the output, packets), in the file's order."""

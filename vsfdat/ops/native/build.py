@@ -34,12 +34,15 @@ def library(precision: str) -> Path:
         precision: "fp32", "fp16" or "bf16".
 
     Raises:
-        BuildError: There is no compiler, or it failed.
+        BuildError: There is no compiler, or it failed, or its result cannot be kept.
     """
     compiler = _compiler()
     command = [*compiler, *_FLAGS, _cpu_flag(), f"-DVSFDAT_{precision.upper()}"]
     name = f"{precision}-{_key(compiler, command)}"
-    return _find(name) or _compile(command, name)
+    try:
+        return _find(name) or _compile(command, name)
+    except OSError as error:
+        raise BuildError(f"the cache folder {_cache_folder()} cannot be used: {error.strerror}") from error
 
 
 def _find(name: str) -> Path | None:
@@ -103,10 +106,7 @@ def _cpu() -> str:
 
 def _compile(command: list[str], name: str) -> Path:
     folder = _cache_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BuildError(f"the cache folder {folder} cannot be made: {error.strerror}") from error
+    folder.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     # Beside its place and then renamed: another process never sees half a library.
     with tempfile.TemporaryDirectory(dir=folder) as beside:

@@ -6,7 +6,8 @@ import time
 import pytest
 import vapoursynth as vs
 
-from vsfdat.encode import Settings, job, pump
+from vsfdat.encode import Settings, work
+from vsfdat.encode.makers import pump
 from vsfdat.options import UpscaleOptions
 
 BLANK = vs.core.std.BlankClip(length=40, width=8, height=8)
@@ -20,7 +21,7 @@ def test_interrupting_slow_frames_waits_for_few_of_them(monkeypatch, num_streams
     settings = Settings(upscale=UpscaleOptions(device="cpu", num_streams=num_streams))
     clip, asked = counted()
     stop = threading.Event()
-    frames = pump.ask(clip, job._least_ahead(settings), stop, pump.Busy())
+    frames = pump.ask(clip, work._least_ahead(settings), stop, pump.Busy())
     next(frames)
     stop.set()
     assert len(list(frames)) == under_way
@@ -50,7 +51,7 @@ def test_frames_are_asked_for_while_the_encoder_works(monkeypatch: pytest.Monkey
             time.sleep(0.001)
         came.append((picture, len(asked)))
 
-    pump.write_all(clip, Stub(write), 1, "", threading.Event())
+    write_all(clip, Stub(write), 1, threading.Event())
     assert came[0][1] >= wanted
     assert [picture for picture, _ in came] == list(range(40))
 
@@ -59,7 +60,7 @@ def test_only_few_pictures_wait_for_the_encoder(monkeypatch: pytest.MonkeyPatch)
     """Or memory would fill up with them."""
     monkeypatch.setattr(vs.core, "num_threads", 1)
     stub = Stub(lambda picture: time.sleep(0.002))
-    pump.write_all(BLANK, stub, 1, "", threading.Event())
+    write_all(BLANK, stub, 1, threading.Event())
     assert 1 <= stub.most_waiting <= 2 + pump.PICTURES_AHEAD
 
 
@@ -71,7 +72,7 @@ def test_what_the_encoder_refuses_is_raised_as_it_is(picture: int) -> None:
 
     stub = Stub(write)
     with pytest.raises(OSError, match="No space left on device"):
-        pump.write_all(BLANK, stub, 2, "", threading.Event())
+        write_all(BLANK, stub, 2, threading.Event())
     assert stub.finished is None
     assert not encoders()
 
@@ -85,7 +86,7 @@ def test_what_the_encoder_refuses_is_raised_at_the_next_frame() -> None:
     stub = Stub(write)
     clip = BLANK.std.FrameEval(lambda n: time.sleep(0.1) or BLANK)
     with pytest.raises(OSError, match="No space left on device"):
-        pump.write_all(clip, stub, 2, "", threading.Event())
+        write_all(clip, stub, 2, threading.Event())
     assert stub.prepared == 2
 
 
@@ -97,7 +98,7 @@ def test_a_frame_that_fails_ends_the_encoder_too() -> None:
 
     stub = Stub(lambda picture: None)
     with pytest.raises(vs.Error, match="the network broke"):
-        pump.write_all(BLANK.std.FrameEval(select), stub, 2, "", threading.Event())
+        write_all(BLANK.std.FrameEval(select), stub, 2, threading.Event())
     assert stub.frames <= 7
     assert stub.finished is None
     assert not encoders()
@@ -107,7 +108,7 @@ def test_an_interrupt_writes_what_was_under_way() -> None:
     stop = threading.Event()
     clip, asked = counted()
     stub = Stub(lambda picture: stop.set() if picture == 4 else None)
-    pump.write_all(clip, stub, 2, "", stop)
+    write_all(clip, stub, 2, stop)
     assert stub.frames == len(asked) < 40
     assert stub.finished is False
 
@@ -125,12 +126,22 @@ def test_seconds_of_work_leave_out_the_gaps(monkeypatch: pytest.MonkeyPatch) -> 
     assert (busy.seconds, busy.span) == (5.0, 11.0)
 
 
+def test_seconds_of_work_that_never_pauses_count_while_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([10.0, 13.0])
+    monkeypatch.setattr(pump, "monotonic", lambda: next(clock))
+    busy = pump.Busy()
+    busy.begin()
+    busy.begin()
+    busy.end()
+    assert busy.seconds_so_far() == 3.0
+
+
 @pytest.mark.parametrize("slow", ["encoder", "clip"])
 def test_the_pace_tells_who_waited_for_whom(monkeypatch: pytest.MonkeyPatch, slow: str) -> None:
     monkeypatch.setattr(vs.core, "num_threads", 1)
     rest = {"encoder": (0.0, 0.05), "clip": (0.05, 0.0)}[slow]
-    clip = BLANK[:20].std.FrameEval(lambda n: time.sleep(rest[0]) or BLANK[:20])
-    pace = pump.write_all(clip, Stub(lambda picture: time.sleep(rest[1])), 1, "", threading.Event())
+    clip = BLANK[:12].std.FrameEval(lambda n: time.sleep(rest[0]) or BLANK[:12])
+    pace = write_all(clip, Stub(lambda picture: time.sleep(rest[1])), 1, threading.Event())
     share = pace.waited_seconds / pace.seconds
     if slow == "encoder":
         assert share > 0.5
@@ -138,6 +149,10 @@ def test_the_pace_tells_who_waited_for_whom(monkeypatch: pytest.MonkeyPatch, slo
     else:
         assert share < 0.5
         assert pace.clip < 20 < pace.encoder
+
+
+def write_all(clip, writer, least: int, stop: threading.Event) -> pump.Pace:
+    return pump.write_all(clip, writer, least, lambda count: None, stop, pump.Busy())
 
 
 def counted() -> tuple[vs.VideoNode, list[int]]:

@@ -8,13 +8,9 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 import vapoursynth as vs
-
-from .input.mending import Watched
-from .output.writer import Writer
-from .progress import show_progress
 
 # Of work under way, which an interrupt waits for.
 _SECONDS_AHEAD = 2
@@ -27,7 +23,7 @@ PICTURES_AHEAD = 3
 class Pace:
     """How fast each side was while it had work, in frames a second, and how long the clip had none.
 
-    `waited_seconds` of `seconds` are those in which every frame that had been asked for was there.
+    `waited_seconds` of `seconds` are those in which every frame that had been asked for was there, also after the last.
     """
 
     clip: float
@@ -52,6 +48,11 @@ class Busy:
         """Seconds from the first piece's begin to the last one's end."""
         return self._last - self._first if self._first is not None else 0.0
 
+    def seconds_so_far(self) -> float:
+        """Seconds with work until now, the piece that is under way included."""
+        with self._lock:
+            return self.seconds + (monotonic() - self._since if self._pieces else 0.0)
+
     def begin(self) -> None:
         """Begin a piece; others may be under way."""
         with self._lock:
@@ -75,46 +76,67 @@ class Busy:
         self.end()
 
 
-def write_all(clip: Watched, writer: Writer, least: int, title: str, stop: threading.Event) -> Pace:
+class Clip(Protocol):
+    """What frames are asked of, by their place."""
+
+    num_frames: int
+
+    def get_frame_async(self, place: int, /) -> Future[Any]:
+        """Ask for a frame."""
+
+
+class Writer(Protocol):
+    """What frames go to: copied by `prepare` here, written in the encoder's thread."""
+
+    frames: int
+
+    def prepare(self, frame: Any) -> Any:
+        """Copy the next frame, so that VapourSynth has its memory back."""
+
+    def write(self, picture: Any) -> None:
+        """Encode what `prepare` gave."""
+
+    def finish(self, *, is_whole: bool) -> None:
+        """End, with every frame or with fewer."""
+
+
+def write_all(
+    clip: Clip, writer: Writer, least: int, advance: Callable[[int], None], stop: threading.Event, upscaling: Busy
+) -> Pace:
     """Write a clip until its end or until Ctrl-C, which still writes the frames under way.
 
     Args:
-        clip: What `writer` was made for.
-        writer: Prepares frames here and writes them in the encoder's thread.
+        clip: Its frames are asked for ahead.
+        writer: Takes them.
         least: Frames that must be under way for no device to wait.
-        title: Left of the progress bar.
+        advance: Told of each frame that is written.
         stop: Set when the user wants it to end.
-
-    Raises:
-        KeyboardInterrupt: It was set before there was a frame, so that there is nothing to keep.
+        upscaling: Measures how long the clip works.
     """
-    if stop.is_set():
-        raise KeyboardInterrupt
-    upscaling, encoding = Busy(), Busy()
-    with (
-        show_progress(clip.num_frames, title, stop) as advance,
-        contextlib.closing(ask(clip, least, stop, upscaling)) as frames,
-    ):
+    encoding = Busy()
+    with contextlib.closing(ask(clip, least, stop, upscaling)) as frames:
 
         def write(picture: Any) -> None:
             with encoding:
                 writer.write(picture)
-            advance()
+            advance(1)
 
         with _in_a_thread(write) as hand_over:
             for frame in frames:
                 hand_over(writer.prepare(frame))
+    ended = monotonic()
     with encoding:
         writer.finish(is_whole=writer.frames == clip.num_frames)
+    seconds = upscaling.span + monotonic() - ended
     return Pace(
         clip=writer.frames / max(upscaling.seconds, 1e-9),
         encoder=writer.frames / max(encoding.seconds, 1e-9),
-        seconds=upscaling.span,
-        waited_seconds=upscaling.span - upscaling.seconds,
+        seconds=seconds,
+        waited_seconds=seconds - upscaling.seconds,
     )
 
 
-def ask(clip: Watched, least: int, stop: threading.Event, busy: Busy) -> Generator[vs.VideoFrame]:
+def ask(clip: Clip, least: int, stop: threading.Event, busy: Busy) -> Generator[Any]:
     """Yield a clip's frames in order until asked to stop, the last of them those that were under way by then.
 
     Those under way are waited for even after an error: a core that ends under them crashes. Where frames are slow they
@@ -122,7 +144,7 @@ def ask(clip: Watched, least: int, stop: threading.Event, busy: Busy) -> Generat
     stops waits no longer, and all threads have work.
     """
     numbers = iter(range(clip.num_frames))
-    waiting: deque[Future[vs.VideoFrame]] = deque()
+    waiting: deque[Future[Any]] = deque()
 
     def ask_for(count: int) -> None:
         for n in itertools.islice(numbers, count):
@@ -130,7 +152,7 @@ def ask(clip: Watched, least: int, stop: threading.Event, busy: Busy) -> Generat
             waiting.append(clip.get_frame_async(n))
             waiting[-1].add_done_callback(busy.end)
 
-    ask_for(least)
+    ask_for(0 if stop.is_set() else least)
     began, done = monotonic(), 0
     try:
         while waiting:

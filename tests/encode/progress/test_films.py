@@ -13,8 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from vsfdat import console
-from vsfdat.encode import progress
-from vsfdat.encode.progress import show_progress
+from vsfdat.encode.progress import Whole, films, show_progress
 
 
 @contextmanager
@@ -124,7 +123,8 @@ def test_what_is_no_terminal_gets_no_escape_codes(monkeypatch) -> None:
 def test_logs_get_a_line_a_minute_or_for_each_twentieth(monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
     def lines(frames: int, seconds_each: float) -> list[str]:
         now = [0.0]
-        advance = progress._Log(frames, "film [x].mkv", lambda: now[0])
+        film = films._Film(frames, "film [x].mkv", threading.Event())
+        advance = film.count(films._Log(film, clock=lambda: now[0]))
         for _ in range(frames):
             now[0] += seconds_each
             advance()
@@ -138,3 +138,27 @@ def test_logs_get_a_line_a_minute_or_for_each_twentieth(monkeypatch, capsys: pyt
     assert len(lines(100, 0.5)) == 4  # each 10 s, and not each 2.5
     assert lines(100, 0.05) == []
     assert len(lines(3, 1000)) == 2
+
+
+def test_a_batch_has_a_bar_of_its_own_below(monkeypatch) -> None:
+    whole = Whole([1, 3])
+    whole.begin(1)
+    with terminal(monkeypatch, columns=100) as written, show_progress(4, "film.mkv", whole=whole) as advance:
+        advance(2)
+    one, every = plain(written)[-3:-1]
+    assert re.match(r"film\.mkv +━.* 2/4 .* fps ETA ", one)
+    assert re.match(r"film 2 of 2, all: ━.* 62\.5 % +ETA ", every)
+
+
+def test_logs_tell_how_far_a_batch_is(capsys: pytest.CaptureFixture[str]) -> None:
+    now = [0.0]
+    whole = Whole([100, 300], clock=lambda: now[0])
+    whole.skip(0)
+    whole.begin(1)
+    film = films._Film(100, "film.mkv", threading.Event(), whole=whole)
+    advance = film.count(films._Log(film, clock=lambda: now[0]))
+    now[0] = 60
+    advance(50)
+    assert capsys.readouterr().err == (
+        "film.mkv: 50 of 100 frames (50.0 %), 0.83 fps, 0:01:00 left; film 2 of 2, all: 62.5 %, 0:01:00 left\n"
+    )

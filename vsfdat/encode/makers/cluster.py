@@ -1,0 +1,256 @@
+"""Segments made on the machines of a Ray cluster: a task for each, on whichever machine is free."""
+
+import collections
+import contextlib
+import logging
+import math
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vsfdat.errors import EncodeError
+from vsfdat.models.catalog import find_model
+from vsfdat.options import Settings
+
+from ..extras import require
+from ..segments import Identity, Manifest, Segment
+from .errand import Errand, Made, clean_up, make_segment
+from .pump import Pace
+
+_log = logging.getLogger(__name__)
+
+# A task is begun anew when its machine dies, this often.
+_RETRIES = 20
+_SECONDS_TO_LOOK = 0.2
+_READY = 0.1  # tasks that wait beside those that run
+_SECONDS_TO_KNOCK = 10
+_PIECE = 64 << 20  # bytes of a film that is sent
+
+
+@dataclass
+class Tally:
+    """What a machine made, in how many seconds from the first task on."""
+
+    segments: int = 0
+    frames: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Cluster:
+    """Makes segments wherever there is a machine for them.
+
+    Args:
+        address: "auto" for the cluster that this machine is a part of, or the HOST:PORT of one.
+        path: The film; machines that do not see it get it sent.
+        settings: What was asked for.
+        container: FFmpeg's name of the output's.
+        identity: Of the job: a machine to which it looks otherwise is told so.
+        task: What makes a segment, in a process of its own.
+        cpus: Cores for each task; None for a GPU, or as many as the smallest machine has.
+    """
+
+    address: str
+    path: Path
+    settings: Settings
+    container: str
+    identity: Identity
+    task: Callable[..., Made | None] = make_segment
+    cpus: int | None = None
+    tallies: dict[str, Tally] = field(default_factory=lambda: collections.defaultdict(Tally))
+
+    def make(
+        self, segments: Sequence[Segment], manifest: Manifest, advance: Callable[[int], None], stop: threading.Event
+    ) -> Pace | None:
+        """Make segments, as a `Maker` does; after an interrupt those under way are waited for."""
+        with _connected(self.address) as ray:
+            try:
+                _Run(self, manifest, advance, stop).make(segments)
+            except ray.exceptions.RayError as error:
+                raise EncodeError(f"the cluster is lost ({str(error).strip().partition(chr(10))[0]})") from error
+        return None
+
+    def describe(self) -> str:
+        """Say what each machine made, a line each."""
+        width = max((len(name) for name in self.tallies), default=0)
+        return "\n".join(
+            f"{name:{width}}  {tally.segments} segments, {tally.frames} frames, "
+            f"{tally.frames / max(tally.seconds, 1e-9):.2f} fps"
+            for name, tally in sorted(self.tallies.items())
+        )
+
+
+class _Run:
+    def __init__(
+        self, cluster: Cluster, manifest: Manifest, advance: Callable[[int], None], stop: threading.Event
+    ) -> None:
+        self._cluster, self._manifest, self._advance, self._stop = cluster, manifest, advance, stop
+        self._ray = require("ray")
+        self._model = self._ray.put(find_model(cluster.settings.upscale.model).read_bytes())
+        self._film: list[Any] = []
+        self._began = time.monotonic()
+        self._needs = {"num_cpus": cluster.cpus} if cluster.cpus else _needs(self._ray, cluster.settings)
+        self._remote = self._ray.remote(cluster.task).options(max_retries=_RETRIES, **self._needs)
+        self._errand = Errand(
+            cluster.path.absolute(), cluster.settings, cluster.container, cluster.identity, manifest.folder.absolute(),
+            int(self._needs.get("num_cpus", 0)),
+        )  # fmt: skip
+
+    def make(self, segments: Sequence[Segment]) -> None:
+        left = collections.deque(segments)
+        under_way: dict[Any, Segment] = {}
+        try:
+            while under_way or (left and not self._stop.is_set()):
+                done = self._wait(list(under_way)) if under_way else []
+                came = [(under_way.pop(task), task) for task in done]
+                while left and not self._stop.is_set() and len(under_way) < self._room():
+                    segment = left.popleft()
+                    under_way[self._begin(segment)] = segment
+                # Sealing waits for the disk, and the machines are at work again by now.
+                for segment, task in came:
+                    if not self._take(segment, self._fetch(task)):
+                        left.appendleft(segment)
+        finally:
+            for task in under_way:
+                self._ray.cancel(task, force=True)
+            if self._film:
+                _clean_nodes(self._ray, self._errand)
+
+    def _wait(self, tasks: list[Any]) -> list[Any]:
+        """Wait for one task, not for long, and give all that are done."""
+        if not self._ray.wait(tasks, timeout=_SECONDS_TO_LOOK)[0]:
+            return []
+        done: list[Any] = self._ray.wait(tasks, num_returns=len(tasks), timeout=0)[0]
+        return done
+
+    def _begin(self, segment: Segment) -> Any:
+        return self._remote.remote(self._errand, segment, self._model, self._film)
+
+    def _fetch(self, task: Any) -> Made | None:
+        """Get what a task gave, or its error in one sentence."""
+        try:
+            made: Made | None = self._ray.get(task)
+        except self._ray.exceptions.RayTaskError as error:
+            raise EncodeError(str(error.cause)) from error
+        except self._ray.exceptions.RayError as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise EncodeError(f"the cluster lost a segment {_RETRIES} times ({reason})") from error
+        return made
+
+    def _take(self, segment: Segment, made: Made | None) -> bool:
+        """Seal what a machine made; False where it needs the film first."""
+        if made is None:
+            self._send_film()
+            return False
+        part = self._manifest.part(segment)
+        if made.content is not None:
+            part.write_bytes(made.content)
+        else:
+            (self._manifest.folder / made.name).replace(part)
+        self._manifest.seal(segment, made.delay)
+        tally = self._cluster.tallies[made.node]
+        tally.segments, tally.frames = tally.segments + 1, tally.frames + segment.frames
+        tally.seconds = time.monotonic() - self._began
+        self._advance(segment.frames)
+        return True
+
+    def _send_film(self) -> None:
+        """Put the film where every machine can get it, once."""
+        if self._film:
+            return
+        _log.warning("%s is sent to machines that do not see it; a shared folder would be faster.", self._cluster.path)
+        with self._cluster.path.open("rb") as file:
+            while piece := file.read(_PIECE):
+                self._film.append(self._ray.put(piece))
+
+    def _room(self) -> int:
+        """Count the tasks that can run at once, and some that are ready when one of them ends."""
+        resources = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        cpus, gpus = self._needs.get("num_cpus", 0), self._needs.get("num_gpus", 0)
+        rooms = [
+            int(min(node.get("CPU", 0) / cpus if cpus else 1 << 20, node.get("GPU", 0) / gpus if gpus else 1 << 20))
+            for node in resources
+        ]
+        return math.ceil(sum(rooms) * (1 + _READY)) + 1
+
+
+def _needs(ray: Any, settings: Settings) -> dict[str, float]:
+    """Choose what a task occupies: a GPU where the cluster has any, else as many cores as the smallest machine has."""
+    resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    device = settings.upscale.device
+    wants_gpu = device == "auto" or "cuda" in str(device)
+    if wants_gpu and any(node.get("GPU") for node in resources):
+        return {"num_gpus": 1, "num_cpus": 0}
+    return {"num_cpus": max(1, int(min((node["CPU"] for node in resources if node.get("CPU")), default=1)))}
+
+
+@contextlib.contextmanager
+def _connected(address: str) -> Iterator[Any]:
+    """Be a part of a cluster, unless this process is already.
+
+    Raises:
+        EncodeError: There is none.
+    """
+    # Or who was started by `uv run` has every machine make an environment anew.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    ray = require("ray")
+    if ray.is_initialized():
+        yield ray
+        return
+    try:
+        with _own_signals():
+            _knock(address)
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        where = "on this machine" if address == "auto" else f"at {address}"
+        raise EncodeError(
+            f"no Ray cluster {where}; start one with: ray start --head, and on each other machine: "
+            "ray start --address HOST:6379"
+        ) from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """See that somebody listens: Ray itself waits for minutes.
+
+    Raises:
+        OSError: Nobody does.
+    """
+    host, _, port = address.rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host.rpartition("/")[2], int(port)), timeout=_SECONDS_TO_KNOCK).close()
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep what SIGTERM does: Ray has it end the process."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
+
+
+def _clean_nodes(ray: Any, errand: Errand) -> None:
+    """Have every machine remove the film that it was sent."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    with contextlib.suppress(Exception):  # a machine that is gone needs it not
+        tasks = [
+            ray.remote(clean_up)
+            .options(num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
+            .remote(errand)
+            for node in ray.nodes()
+            if node["Alive"]
+        ]
+        ray.wait(tasks, num_returns=len(tasks), timeout=10)

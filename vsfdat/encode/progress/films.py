@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol, TextIO, cast
+from typing import Any, Protocol, TextIO, cast
 
 from vsfdat import console
 from vsfdat.errors import printable
@@ -122,29 +122,11 @@ def _of_all(whole: Whole | None) -> str:
 @contextlib.contextmanager
 def _bar(film: _Film, stderr: console.Unfailing) -> Iterator[Callable[[], None]]:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-    from rich.table import Column
-    from rich.text import Text
+    from rich.progress import Progress
 
     terminal = Console(file=cast("TextIO", stderr), force_terminal=True)
     whole = film.whole if film.whole and film.whole.films > 1 else None
-
-    class Title(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            title = "stopping after the frames under way" if film.stop.is_set() else film.title
-            words = title if not task.description else task.description
-            return Text(_shorten(words, terminal.width * 2 // 5))
-
-    class Numbers(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            if task.description:
-                return Text(f"{task.percentage:.1f} %")
-            return Text(f"{int(task.completed)}/{film.frames} {f'{task.speed:.2f}' if task.speed else '-'} fps")
-
-    columns: list[ProgressColumn] = [Numbers(Column(no_wrap=True)), TextColumn("ETA"), TimeRemainingColumn()]
-    if terminal.width >= _WIDE_ENOUGH:
-        columns = [Title(Column(no_wrap=True)), BarColumn(bar_width=None), *columns]
-    with Progress(*columns, console=terminal, redirect_stdout=False) as progress:
+    with Progress(*_columns(film, terminal.width), console=terminal, redirect_stdout=False) as progress:
         one = progress.add_task("", total=film.frames, completed=film.done)
         every = progress.add_task(f"film {whole.film} of {whole.films}, all:", total=1.0) if whole else None
 
@@ -155,6 +137,27 @@ def _bar(film: _Film, stderr: console.Unfailing) -> Iterator[Callable[[], None]]
 
         show()
         yield show
+
+
+def _columns(film: _Film, width: int) -> list[Any]:
+    """Make the columns of a terminal so wide; the line of all films has a description, and the film's has none."""
+    from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+    from rich.table import Column
+    from rich.text import Text
+
+    class Title(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            title = "stopping after the frames under way" if film.stop.is_set() else film.title
+            return Text(_shorten(task.description or title, width * 2 // 5))
+
+    class Numbers(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            if task.description:
+                return Text(f"{task.percentage:.1f} %")
+            return Text(f"{int(task.completed)}/{film.frames} {f'{task.speed:.2f}' if task.speed else '-'} fps")
+
+    columns: list[ProgressColumn] = [Numbers(Column(no_wrap=True)), TextColumn("ETA"), TimeRemainingColumn()]
+    return [Title(Column(no_wrap=True)), BarColumn(bar_width=None), *columns] if width >= _WIDE_ENOUGH else columns
 
 
 def _shorten(title: str, columns: int) -> str:

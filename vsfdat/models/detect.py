@@ -25,6 +25,8 @@ _NO_FDAT = "its tensors describe no FDAT network"
 _META = "upsampler.MetaUpsample"
 # Spandrel has its layers, and takes seconds to import.
 _SLOW_TO_BUILD = "dysample"
+# No network that spandrel knows has so many, and asking it takes long.
+_MOST_TENSORS = 20_000
 # Of what does not fit, this much is told.
 _MOST_NAMES, _LONGEST_NAME = 8, 100
 
@@ -163,7 +165,7 @@ def _check_is_fdat(state_dict: StateDict, source: str) -> None:
     )
     if has_fdat_keys and not _is_fdat_rd(state_dict):
         return
-    name = name_architecture(state_dict)
+    name = name_architecture(state_dict) if len(state_dict) <= _MOST_TENSORS else None
     what = f"a {name} network" if name and name != "FDAT" else "not an FDAT network"
     raise CheckpointError(f"{source}: is {what}; vsfdat runs FDAT")
 

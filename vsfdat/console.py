@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -19,8 +20,8 @@ INTERRUPTED = 130  # what shells give a process that Ctrl-C ended
 _SHOW_CURSOR = b"\r\n\x1b[?25h"
 
 
-class Unfailing:
-    """A text stream whose reader may go, whose disk may be full, or which may never have been open.
+class _Wrapped:
+    """A text stream, with one way to deal with its failures.
 
     Args:
         stream: None where the process was started without it.
@@ -31,53 +32,43 @@ class Unfailing:
 
     def write(self, text: str) -> int:
         """Write what can be written."""
-        # Closed files raise ValueError, and so does text that has no place in the stream's encoding.
-        with contextlib.suppress(OSError, ValueError):
+        with self._guard():
             if self._stream is not None:
                 self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
         """Flush what can be flushed."""
-        with contextlib.suppress(OSError, ValueError):
+        with self._guard():
             if self._stream is not None:
                 self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def _guard(self) -> AbstractContextManager[None]:
+        raise NotImplementedError
+
+
+class Unfailing(_Wrapped):
+    """A text stream whose reader may go, whose disk may be full, or which may never have been open."""
 
     def isatty(self) -> bool:
         """Tell whether somebody looks at it who can see a bar move."""
-        with contextlib.suppress(OSError, ValueError):
+        with self._guard():
             return self._stream is not None and self._stream.isatty()
         return False
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+    def _guard(self) -> AbstractContextManager[None]:
+        # Closed files raise ValueError, and so does text that has no place in the stream's encoding.
+        return contextlib.suppress(OSError, ValueError)
 
 
-class Telling:
-    """Stdout: whoever writes there, the process ends with a line where that fails.
+class Telling(_Wrapped):
+    """Stdout: whoever writes there, the process ends with a line where that fails."""
 
-    Args:
-        stream: None where the process was started without it.
-    """
-
-    def __init__(self, stream: TextIO | None) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        """Write all, or end."""
-        with _end_where_stdout_fails():
-            if self._stream is not None:
-                self._stream.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        """Flush all, or end."""
-        with _end_where_stdout_fails():
-            if self._stream is not None:
-                self._stream.flush()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+    def _guard(self) -> AbstractContextManager[None]:
+        return _end_where_stdout_fails()
 
 
 class Lines(logging.Handler):

@@ -14,6 +14,7 @@ import pytest
 
 from vsfdat import console
 from vsfdat.encode.progress import Whole, films, show_progress
+from vsfdat.encode.progress.film import Film
 
 
 @contextmanager
@@ -123,7 +124,7 @@ def test_what_is_no_terminal_gets_no_escape_codes(monkeypatch) -> None:
 def test_logs_get_a_line_a_minute_or_for_each_twentieth(monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
     def lines(frames: int, seconds_each: float) -> list[str]:
         now = [0.0]
-        film = films._Film(frames, "film [x].mkv", threading.Event())
+        film = Film(frames, "film [x].mkv", threading.Event())
         advance = film.count(films._Log(film, clock=lambda: now[0]))
         for _ in range(frames):
             now[0] += seconds_each
@@ -155,7 +156,7 @@ def test_logs_tell_how_far_a_batch_is(capsys: pytest.CaptureFixture[str]) -> Non
     whole = Whole([100, 300], clock=lambda: now[0])
     whole.skip(0)
     whole.begin(1)
-    film = films._Film(100, "film.mkv", threading.Event(), whole=whole)
+    film = Film(100, "film.mkv", threading.Event(), whole=whole)
     advance = film.count(films._Log(film, clock=lambda: now[0]))
     now[0] = 60
     advance(50)

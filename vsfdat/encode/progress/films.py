@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol, TextIO, cast
@@ -16,6 +15,7 @@ from vsfdat import console
 from vsfdat.errors import printable
 
 from ..extras import require
+from .film import Film
 from .whole import Whole
 
 # Between two lines of a log: at most this long, or less where so much more is done, but never less than that.
@@ -49,36 +49,12 @@ def show_progress(
     """
     require("rich")
     stderr = console.Unfailing(sys.stderr)
-    if whole is not None:
-        whole.give(done / frames)
-    film = _Film(frames, printable(Path(title).name), stop or threading.Event(), done, whole)
+    film = Film(frames, printable(Path(title).name), stop or threading.Event(), done, whole)
     if stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown"):
         with _bar(film, stderr) as show:
             yield film.count(show)
     else:
         yield film.count(_Log(film))
-
-
-@dataclass
-class _Film:
-    """What there is to show: `done` of `frames`."""
-
-    frames: int
-    title: str
-    stop: threading.Event
-    done: int = 0
-    whole: Whole | None = None
-
-    def count(self, show: Callable[[], None]) -> Callable[[int], None]:
-        """Give a call that counts frames and has them shown."""
-
-        def advance(count: int = 1) -> None:
-            self.done += count
-            if self.whole:
-                self.whole.advance(self.done / self.frames)
-            show()
-
-        return advance
 
 
 class _Log:
@@ -89,7 +65,7 @@ class _Log:
         clock: Gives seconds.
     """
 
-    def __init__(self, film: _Film, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, film: Film, clock: Callable[[], float] = time.monotonic) -> None:
         self._film, self._clock = film, clock
         self._said = self._before = film.done
         self._began = self._said_at = clock()
@@ -120,7 +96,7 @@ def _of_all(whole: Whole | None) -> str:
 
 
 @contextlib.contextmanager
-def _bar(film: _Film, stderr: console.Unfailing) -> Iterator[Callable[[], None]]:
+def _bar(film: Film, stderr: console.Unfailing) -> Iterator[Callable[[], None]]:
     from rich.console import Console
     from rich.progress import Progress
 
@@ -139,7 +115,7 @@ def _bar(film: _Film, stderr: console.Unfailing) -> Iterator[Callable[[], None]]
         yield show
 
 
-def _columns(film: _Film, width: int) -> list[Any]:
+def _columns(film: Film, width: int) -> list[Any]:
     """Make the columns of a terminal so wide; the line of all films has a description, and the film's has none."""
     from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
     from rich.table import Column

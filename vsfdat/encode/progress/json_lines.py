@@ -9,6 +9,7 @@ from typing import Any
 
 from vsfdat import console
 
+from .film import Film
 from .whole import Whole
 
 # Between two lines of one film.
@@ -40,25 +41,22 @@ class JsonLines:
         self,
         frames: int,
         title: str,
-        stop: threading.Event | None = None,  # noqa: ARG002 (as of every `Show`)
+        stop: threading.Event | None = None,
         done: int = 0,
     ) -> Iterator[Callable[[int], None]]:
         """Write how far a film is, as `show_progress` shows it."""
+        film = Film(frames, title, stop or threading.Event(), done, self._whole)
         began = said = self._clock()
-        before = done
-        self._whole.give(done / frames)
         self.say("begun", output=title, frames=frames, done=done)
 
-        def advance(count: int = 1) -> None:
-            nonlocal done, said
-            done += count
+        def show() -> None:
+            nonlocal said
             now = self._clock()
-            self._whole.advance(done / frames)
-            if now - said >= _SECONDS or done == frames:
+            if now - said >= _SECONDS or film.done == frames:
                 said = now
-                self._say_how_far(title, frames, done, (done - before) / max(now - began, 1e-9))
+                self._say_how_far(title, frames, film.done, (film.done - done) / max(now - began, 1e-9))
 
-        yield advance
+        yield film.count(show)
 
     def _say_how_far(self, title: str, frames: int, done: int, fps: float) -> None:
         left = self._whole.seconds_left

@@ -70,6 +70,7 @@ class Head:
         first: Values of its first layer's result for one pixel of the feature map where that layer makes the picture's
             pixels, so that it can run on the whole map; 0 elsewhere.
         in_strips: Whether each row of the picture depends on few rows of features; else it looks where they tell it.
+        needs_spandrel: Its layers are spandrel's, which takes seconds to import.
     """
 
     scales: tuple[int, ...]
@@ -78,6 +79,7 @@ class Head:
     widest: Callable[[HeadSize], int]
     first: Callable[[HeadSize], int] = lambda size: 0  # noqa: ARG005
     in_strips: bool = True
+    needs_spandrel: bool = False
 
 
 def find_head(upsampler_type: UpsamplerType, scale: int) -> Head:
@@ -272,7 +274,9 @@ HEADS: dict[UpsamplerType, Head] = {
     ),
     "pixelshuffle": Head(_POWERS_AND_THREE, _build_shuffle, _recognise_shuffle, _last_two_maps),
     "nearest+conv": Head(_POWERS_AND_THREE, _build_nearest, _recognise_nearest, _last_two_maps),
-    "dysample": Head(_POWERS_AND_THREE, _build_dysample, _recognise_dysample, _last_two_maps, in_strips=False),
+    "dysample": Head(
+        _POWERS_AND_THREE, _build_dysample, _recognise_dysample, _last_two_maps, in_strips=False, needs_spandrel=True
+    ),
     "transpose+conv": Head(
         (1, 2, 3, 4), _build_transpose, _recognise_transpose, _widest_transpose,
         first=lambda size: size.picture if size.scale == 2 else 0,

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vsfdat.arch import FDAT, FDATConfig
 from vsfdat.arch.config import BlockType
-from vsfdat.arch.heads import HeadFacts
+from vsfdat.arch.heads import HeadFacts, find_head
 from vsfdat.errors import CheckpointError
 
 from .checkpoint import StateDict
@@ -23,8 +23,6 @@ _BLOCK = "groups.0.blocks.0"
 _REQUIRED = (f"{_BLOCK}.n1.weight", f"{_BLOCK}.inter.cg.1.weight", f"{_BLOCK}.ffn.fc1.weight", "conv_after.weight")
 _NO_FDAT = "its tensors describe no FDAT network"
 _META = "upsampler.MetaUpsample"
-# Spandrel has its layers, and takes seconds to import.
-_SLOW_TO_BUILD = "dysample"
 # No network that spandrel knows has so many, and asking it takes long.
 _MOST_TENSORS = 20_000
 # Of what does not fit, this much is told.
@@ -45,7 +43,7 @@ def load_into_network(state_dict: StateDict, source: str) -> FDAT:
         CheckpointError: Another network, or tensors that do not fit FDAT.
     """
     config = detect_config(state_dict, source)
-    if config.upsampler_type == _SLOW_TO_BUILD:
+    if find_head(config.upsampler_type, config.scale).needs_spandrel:
         _check_body(config, state_dict, source)
     network = _build_without_memory(config, source)
     expected = network.state_dict()

@@ -42,7 +42,6 @@ class Segmented:
         self._left = deque(segments)
         self._captioner = Captioner(work.source, work.plan)
         self._planes = planar_format(work.video.clip.format)
-        self._numbers = [n for segment in segments for n in range(segment.first, segment.stop)]
         self._prepared = 0
         self._sealing = ThreadPoolExecutor(1, "vsfdat-seal")
         self._sealed: Future[None] | None = None
@@ -73,9 +72,6 @@ class Segmented:
             for index, plane in enumerate(picture.planes):
                 _copy_plane(np.asarray(frame[index]), plane)
             self._frames.keep(place, picture)
-        number, video = self._numbers[place], self._video
-        picture.pts, picture.time_base = video.starts[number], video.time_base
-        picture.duration = video.ends[number] - video.starts[number]
         return picture
 
     def write(self, picture: Any) -> None:
@@ -84,7 +80,7 @@ class Segmented:
             self._begin_next()
         encoder = self._encoder
         assert encoder is not None
-        encoder.write(self._captioner.put_on(picture, self._numbers[self.frames]))
+        encoder.write(self._captioner.put_on(picture, encoder.segment.first + encoder.frames))
         self.frames += 1
         if encoder.frames == encoder.segment.frames:
             self._wait_for_seal()

@@ -26,11 +26,8 @@ class Lossless:
         self._decoder.extradata = self._encoder.extradata
 
     def pack(self, picture: Any) -> bytes:
-        """Pack a PyAV frame, whose time is left out."""
-        pts, picture.pts = picture.pts, None
-        packed = b"".join(map(bytes, self._encoder.encode(picture)))
-        picture.pts = pts
-        return packed
+        """Pack a PyAV frame that has no time yet."""
+        return b"".join(map(bytes, self._encoder.encode(picture)))
 
     def unpack(self, packed: bytes) -> Any:
         """Give the frame that was packed, as one that can be written to."""

@@ -4,11 +4,9 @@ import logging
 from fractions import Fraction
 from typing import Any
 
-from ..container import open_container
 from ..input.source import Source
-from .captions import LOST, WITH_CAPTIONS, Captions, can_hold_captions
+from .captions import LOST, Captions, can_hold_captions
 from .plan import Plan
-from .sample import codec_name
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +24,7 @@ class Captioner:
         self._fit = can_hold_captions(plan.encoder)
         self._captions: Captions | None = None
         # Where there can be none, or the user knows that they are left out.
-        self._is_over = (plan.has_captions and not self._fit) or not self._may_have_captions()
+        self._is_over = (plan.has_captions and not self._fit) or not plan.may_have_captions
 
     def close(self) -> None:
         """Let go of the source's file."""
@@ -65,7 +63,3 @@ class Captioner:
     def _duration(self, number: int) -> int:
         pts = self._source.pts
         return (pts[number + 1] if number + 1 < len(pts) else self._source.end) - pts[number]
-
-    def _may_have_captions(self) -> bool:
-        with open_container(self._source.path) as container:
-            return codec_name(container.streams[self._plan.video]) in WITH_CAPTIONS

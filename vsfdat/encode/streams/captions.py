@@ -89,7 +89,6 @@ class Captions:
         packet = av.Packet(picture.to_ndarray())
         packet.set_sidedata(beside)
         (frame,) = self._raw.decode(packet)
-        frame.pts, frame.time_base, frame.duration = picture.pts, picture.time_base, picture.duration
         frame.pict_type = picture.pict_type  # or each would be coded as the first of a film is
         return frame
 

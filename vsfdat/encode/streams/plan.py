@@ -10,7 +10,7 @@ from vsfdat.errors import EncodeError
 
 from ..container import open_container, video_stream
 from ..extras import require
-from .captions import LOST, can_hold_captions, packet_has_captions
+from .captions import LOST, WITH_CAPTIONS, can_hold_captions, packet_has_captions
 from .choose import choose, endings_that_keep
 from .marks import Marks, read_marks
 from .sample import Sample, read_samples
@@ -43,7 +43,8 @@ class Plan:
     """What an output gets from a file beside the upscaled pictures.
 
     `video` is the stream that is upscaled, `ways` has the streams that are carried over by their index, and `covers`
-    are the pictures that are streams in the output. `has_captions`: the first pictures have; later ones may.
+    are the pictures that are streams in the output. `has_captions`: the first pictures have; of some codecs later ones
+    may, which is `may_have_captions`.
     """
 
     container: str
@@ -55,6 +56,7 @@ class Plan:
     attachments: Sequence[Attachment] = ()
     covers: Sequence[Attachment] = ()
     has_captions: bool = False
+    may_have_captions: bool = False
 
     def encoder_options(self, options: Mapping[str, str]) -> dict[str, str]:
         """Add to an encoder's options those by which it writes captions and 3D marks."""
@@ -98,7 +100,8 @@ def plan_streams(path: Path, container: str, encoder: str, *, audio: bool = True
         if has_captions and not can_hold_captions(encoder):
             _log.warning(LOST, encoder)
         return Plan(
-            container, encoder, video, marks, tags, planner.ways, planner.attachments, planner.covers, has_captions
+            container, encoder, video, marks, tags, planner.ways, planner.attachments, planner.covers, has_captions,
+            may_have_captions=samples[video].codec in WITH_CAPTIONS,
         )  # fmt: skip
 
 

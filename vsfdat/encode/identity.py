@@ -44,22 +44,31 @@ def identify(path: Path, codec: Codec, options: Options, settings: Settings) -> 
         "engine": upscale.engine,
         "height": settings.scale_to_height,
         "encoder": codec.encoder.name,
-        **{f"encoder's {name}": value for name, value in sorted(options.items())},
+        **_name_options(options),
         "version of vsfdat": version("vsfdat"),
         "version of PyAV": str(require("av").__version__),
     }
 
 
-def identify_work(work: Work) -> Identity:
-    """Name what decoding adds to that: the frames' times, and what the encoder is told because of the film."""
-    options = {f"encoder's {name}": value for name, value in sorted(work.video.options.items())}
-    return {"frames": len(work.video.starts), "times": _hash_times(work.video.starts), **options}
+def identify_work(path: Path, options: Options, settings: Settings, work: Work) -> Identity:
+    """Name all of that, and what decoding adds: the frames' times, and what the encoder is told because of the film."""
+    video = work.video
+    return {
+        **identify(path, video.codec, options, settings),
+        "frames": len(video.starts),
+        "times": _hash_times(video.starts),
+        **_name_options(video.options),
+    }
 
 
 def hash_file(path: Path) -> str:
     """Hash a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _name_options(options: Options) -> Identity:
+    return {f"encoder's {name}": value for name, value in sorted(options.items())}
 
 
 def _hash_ends(path: Path) -> str:

@@ -1,6 +1,7 @@
 """The command's whole work on a film: open it, plan its segments, have them made somewhere, join them."""
 
 import contextlib
+import functools
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ from vsfdat.options import Settings
 
 from .container import cannot_be
 from .formats import CONTAINERS
-from .identity import identify, identify_work
+from .identity import identify_work
 from .input.damage import DamageCount
 from .makers import Cluster, Here, Pace
 from .output.codecs import Codec, find_codec
@@ -86,7 +87,7 @@ def upscale_file(
     with _one_sentence():
         with cannot_be(path, "read"):
             work = open_work(path, container, settings, codec, options, network)
-            identity = {**identify(path, codec, options, settings), **identify_work(work)}
+            identity = identify_work(path, options, settings, work)
         with (
             cannot_be(output, "written"),
             stop_on_interrupt() as stop,
@@ -109,32 +110,33 @@ class _Job:
 
     def run(self, show: Show, stop: threading.Event, damage: DamageCount, began: float) -> Outcome:
         """Have it made, as far as the user lets it, and joined."""
-        manifest, frames, remark = self.manifest, self.total, None
-        manifest.is_over = manifest.has_landed(follow(manifest.output))
-        missing = [] if manifest.is_over else manifest.find_missing(self.segments)
-        before = self.total if manifest.is_over else self.count_frames()
-        if missing:
-            remark = self.make(missing, show, stop)
-            frames = self.count_frames()
-            if frames == 0:
-                raise KeyboardInterrupt
-        is_playable = manifest.is_over or self.is_playable()
-        if is_playable and not manifest.is_over:
+        manifest, clip = self.manifest, self.work.video.clip
+        outcome = functools.partial(Outcome, manifest.output, total=self.total, width=clip.width, height=clip.height)
+        if manifest.has_landed(follow(manifest.output)):
+            manifest.is_over = True
+            return outcome(self.total, made=0, seconds=time.monotonic() - began)
+        missing = manifest.find_missing(self.segments)
+        before = self.count_frames()
+        remark = self.make(missing, show, stop) if missing else None
+        frames, is_playable = self.count_frames(), self.is_playable()
+        if frames == 0:
+            raise KeyboardInterrupt
+        if is_playable:
             frames = self.land()
             damage.tell(frames)
-        clip, made, seconds = self.work.video.clip, max(0, frames - before), time.monotonic() - began
-        return Outcome(
-            manifest.output, frames, self.total, clip.width, clip.height, made, seconds, is_playable, stop.is_set(),
-            remark,
-        )  # fmt: skip
+        made, seconds = max(0, frames - before), time.monotonic() - began
+        return outcome(
+            frames, made=made, seconds=seconds, is_playable=is_playable, is_stopped=stop.is_set(), remark=remark
+        )
 
     @property
     def total(self) -> int:
         """Frames of the whole film."""
         return len(self.work.video.starts)
 
-    @property
+    @functools.cached_property
     def segments(self) -> list[Segment]:
+        """What the film is cut into."""
         return plan_segments(self.total)
 
     def is_playable(self) -> bool:
@@ -159,7 +161,7 @@ class _Job:
         """Join what is done and give it the output's name; give how many frames that is."""
         manifest, target = self.manifest, follow(self.manifest.output)
         joined = manifest.joined(target.suffix)
-        overwrite = self.settings.overwrite or is_partial(manifest.folder, target)
+        overwrite = self.settings.overwrite or manifest.owns(target)
         with landing(joined, target, overwrite=overwrite):
             frames = self._join(joined)
             manifest.is_over = frames == self.total

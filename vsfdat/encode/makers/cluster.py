@@ -18,6 +18,7 @@ from vsfdat.errors import EncodeError
 from vsfdat.models.catalog import find_model
 from vsfdat.options import Settings
 
+from ..container import reason
 from ..extras import require
 from ..segments import Identity, Manifest, Segment
 from .errand import Errand, Made, clean_up, make_segment
@@ -73,7 +74,7 @@ class Cluster:
             try:
                 _Run(self, manifest, advance, stop).make(segments)
             except ray.exceptions.RayError as error:
-                raise EncodeError(f"the cluster is lost ({str(error).strip().partition(chr(10))[0]})") from error
+                raise EncodeError(f"the cluster is lost ({reason(error)})") from error
         return None
 
     def describe(self) -> str:
@@ -139,8 +140,7 @@ class _Run:
         except self._ray.exceptions.RayTaskError as error:
             raise EncodeError(str(error.cause)) from error
         except self._ray.exceptions.RayError as error:
-            reason = str(error).strip().partition("\n")[0]
-            raise EncodeError(f"the cluster lost a segment {_RETRIES} times ({reason})") from error
+            raise EncodeError(f"the cluster lost a segment {_RETRIES} times ({reason(error)})") from error
         return made
 
     def _take(self, segment: Segment, made: Made | None) -> bool:
@@ -171,18 +171,18 @@ class _Run:
 
     def _room(self) -> int:
         """Count the tasks that can run at once, and some that are ready when one of them ends."""
-        resources = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        cpus, gpus = self._needs.get("num_cpus", 0), self._needs.get("num_gpus", 0)
-        rooms = [
-            int(min(node.get("CPU", 0) / cpus if cpus else 1 << 20, node.get("GPU", 0) / gpus if gpus else 1 << 20))
-            for node in resources
-        ]
-        return math.ceil(sum(rooms) * (1 + _READY)) + 1
+        kind, count = ("GPU", 1) if "num_gpus" in self._needs else ("CPU", self._needs["num_cpus"])
+        rooms = sum(int(node["Resources"].get(kind, 0) / count) for node in _nodes(self._ray))
+        return math.ceil(rooms * (1 + _READY)) + 1
+
+
+def _nodes(ray: Any) -> list[dict[str, Any]]:
+    return [node for node in ray.nodes() if node["Alive"]]
 
 
 def _needs(ray: Any, settings: Settings) -> dict[str, float]:
     """Choose what a task occupies: a GPU where the cluster has any, else as many cores as the smallest machine has."""
-    resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    resources = [node["Resources"] for node in _nodes(ray)]
     device = settings.upscale.device
     wants_gpu = device == "auto" or "cuda" in str(device)
     if wants_gpu and any(node.get("GPU") for node in resources):
@@ -250,7 +250,6 @@ def _clean_nodes(ray: Any, errand: Errand) -> None:
             ray.remote(clean_up)
             .options(num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
             .remote(errand)
-            for node in ray.nodes()
-            if node["Alive"]
+            for node in _nodes(ray)
         ]
         ray.wait(tasks, num_returns=len(tasks), timeout=10)

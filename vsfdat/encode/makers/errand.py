@@ -19,10 +19,14 @@ from vsfdat.errors import EncodeError
 from vsfdat.options import Settings
 
 from ..extras import require
-from ..segments import Identity, Manifest, Segment, is_job
+from ..identity import identify_work
+from ..output.codecs import find_codec
+from ..segments import Identity, Manifest, Segment, find_differences, is_job
+from ..work import Work, open_work
+from .here import Here
 
 # Films that are open in this process: a machine makes many segments of one.
-_open: dict[str, Any] = {}
+_open: dict[str, Work] = {}
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,6 @@ def make_segment(errand: Errand, segment: Segment, model: bytes, film: Sequence[
     Raises:
         EncodeError: The film looks otherwise here, or cannot be made.
     """
-    from .here import Here
-
     path = _find_film(errand, film)
     if path is None:
         return None
@@ -135,7 +137,7 @@ def _in_silence() -> Iterator[None]:
         log.setLevel(level)
 
 
-def _open_film(errand: Errand, path: Path, model: bytes) -> Any:
+def _open_film(errand: Errand, path: Path, model: bytes) -> Work:
     """Open a film, or go on with the one that is open."""
     key = repr((errand.path, errand.identity))
     if key not in _open:
@@ -144,12 +146,8 @@ def _open_film(errand: Errand, path: Path, model: bytes) -> Any:
     return _open[key]
 
 
-def _open_anew(errand: Errand, path: Path, model: bytes) -> Any:
-    import torch
-
-    from ..identity import identify, identify_work
-    from ..output.codecs import find_codec
-    from ..work import open_work
+def _open_anew(errand: Errand, path: Path, model: bytes) -> Work:
+    import torch  # which takes seconds
 
     if errand.threads:
         torch.set_num_threads(errand.threads)
@@ -162,9 +160,8 @@ def _open_anew(errand: Errand, path: Path, model: bytes) -> Any:
         codec = find_codec(settings.codec, settings.encoder)
         options = codec.settle_options(codec.build_options(settings.crf, settings.preset))
         work = open_work(path, errand.container, settings, codec, options)
-        found = {**identify(path, codec, options, settings), **identify_work(work)}
-    names = dict.fromkeys([*errand.identity, *found])
-    if different := [name for name in names if errand.identity.get(name) != found.get(name)]:
-        words = ", ".join(f"{name} {errand.identity.get(name)} there, {found.get(name)} here" for name in different)
+        found = identify_work(path, options, settings, work)
+    if different := find_differences(errand.identity, found):
+        words = ", ".join(f"{name} {there} there, {here} here" for name, there, here in different)
         raise EncodeError(f"{errand.path} is another job on {socket.gethostname()} ({words})")
     return work

@@ -4,7 +4,10 @@ Without torch, without a codec: which segments there are, which are done, and wh
 """
 
 from .kept_frames import KeptFrames
-from .manifest import Identity, Manifest, Part, is_job, is_partial
+from .manifest import Identity, Manifest, Part, find_differences, is_job, is_partial
 from .plan import Segment, plan_segments
 
-__all__ = ["Identity", "KeptFrames", "Manifest", "Part", "Segment", "is_job", "is_partial", "plan_segments"]
+__all__ = [
+    "Identity", "KeptFrames", "Manifest", "Part", "Segment", "find_differences", "is_job", "is_partial",
+    "plan_segments",
+]  # fmt: skip

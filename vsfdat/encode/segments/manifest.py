@@ -118,10 +118,10 @@ class Manifest:
             return manifest
         if known.get("format") != _FORMAT:
             raise EncodeError(f"{output}: {folder} is of another version of vsfdat; pass --restart to begin anew")
-        if different := _differences(known["identity"], identity):
+        if different := find_differences(known["identity"], identity):
+            words = ", ".join(f"{name} {then} then, {now} now" for name, then, now in different)
             raise EncodeError(
-                f"{output}: was begun otherwise ({', '.join(different)}); "
-                "do as then to go on with it, or pass --restart to begin anew"
+                f"{output}: was begun otherwise ({words}); do as then to go on with it, or pass --restart to begin anew"
             )
         sealed = {int(number): Sealed(**facts) for number, facts in known["sealed"].items()}
         for unfinished in (*folder.glob("*.part"), *folder.glob(f"{_JOINED}.*")):
@@ -172,9 +172,13 @@ class Manifest:
             self.sealed.pop(segment.number, None)
         return missing
 
+    def owns(self, output: Path) -> bool:
+        """Tell whether what has the output's name is of this job, so that nothing of worth is replaced."""
+        return _is_marked(output, self.partial)
+
     def has_landed(self, output: Path) -> bool:
         """Tell whether the whole film is there already, as where a run was killed while it cleared up."""
-        return self.has_whole and output.is_file() and self.partial == _mark_of(output)
+        return self.has_whole and self.owns(output)
 
     def is_whole(self, segments: Sequence[Segment]) -> bool:
         """Tell whether all segments are sealed."""
@@ -229,13 +233,18 @@ class Manifest:
 def is_job(folder: Path, identity: Identity) -> bool:
     """Tell whether a folder is a job's, and not that of another one under the same name."""
     known = _read(folder / _NAME)
-    return known is not None and not _differences(known.get("identity", {}), identity)
+    return known is not None and not find_differences(known.get("identity", {}), identity)
 
 
 def is_partial(folder: Path, output: Path) -> bool:
     """Tell whether an output is what an interrupt left of the job in a folder, so that nothing of worth is replaced."""
-    partial = _read_mark(_read(folder / _NAME))
-    return partial is not None and output.is_file() and partial == _mark_of(output)
+    return _is_marked(output, _read_mark(_read(folder / _NAME)))
+
+
+def find_differences(known: Identity, now: Identity) -> list[tuple[str, Any, Any]]:
+    """List what differs, as (name, known, now)."""
+    names = dict.fromkeys([*now, *known])
+    return [(name, known.get(name), now.get(name)) for name in names if known.get(name) != now.get(name)]
 
 
 def _read_mark(known: dict[str, Any] | None) -> tuple[int, int] | None:
@@ -251,6 +260,10 @@ def _clear(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def _is_marked(path: Path, mark: tuple[int, int] | None) -> bool:
+    return mark is not None and path.is_file() and _mark_of(path) == mark
+
+
 def _mark_of(path: Path) -> tuple[int, int]:
     return path.stat().st_size, path.stat().st_mtime_ns
 
@@ -262,12 +275,6 @@ def _read(path: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, ValueError):
         return None
     return content if isinstance(content, dict) else None
-
-
-def _differences(known: Identity, now: Identity) -> list[str]:
-    """Word what differs, as in "crf 17 then, 20 now"."""
-    names = dict.fromkeys([*now, *known])
-    return [f"{name} {known.get(name)} then, {now.get(name)} now" for name in names if known.get(name) != now.get(name)]
 
 
 def _check_sum(path: Path, delay: int) -> Sealed:

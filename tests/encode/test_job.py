@@ -1,5 +1,3 @@
-import os
-import signal
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +8,7 @@ import pytest
 import vapoursynth as vs
 
 from tests.encode.clips import Recipe, click_time, decode, make_video, packets
+from tests.encode.interrupts import stop_after
 from tests.fast_loop import parametrize
 from vsfdat import plugin
 from vsfdat.encode import Settings, job, upscale_file, work
@@ -123,24 +122,13 @@ def test_rgb_and_gray_become_yuv(run, pixel_format: str) -> None:
 
 
 def test_interrupting_leaves_a_playable_file(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    interrupt_at(monkeypatch, frame=4)
+    stop_after(monkeypatch, 5)
     output, outcome = run(Recipe(), keep_partial=True)
     assert not outcome.is_whole
     assert 5 <= len(decode(output)) == outcome.frames <= 5 + vs.core.num_threads + 1 + pump.PICTURES_AHEAD
     seconds, _ = packets(output, "audio")[-1]
     assert seconds < outcome.frames / 25
     assert not list(tmp_path.glob("*.partial*"))
-
-
-def interrupt_at(monkeypatch: pytest.MonkeyPatch, frame: int) -> None:
-    write = SegmentEncoder.write
-
-    def writing(self, picture):
-        write(self, picture)
-        if self.frames == frame + 1:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    monkeypatch.setattr(SegmentEncoder, "write", writing)
 
 
 def test_a_failing_frame_leaves_nothing_behind(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

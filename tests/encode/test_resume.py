@@ -1,8 +1,6 @@
 """What an interrupted, broken or killed run leaves, and how the same command goes on from it."""
 
 import functools
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,11 +11,11 @@ import numpy as np
 import pytest
 
 from tests.encode.clips import Recipe, decode, make_video, packets
+from tests.encode.interrupts import stop_after
 from tests.fast_loop import parametrize
 from vsfdat import plugin
 from vsfdat.encode import Outcome, Settings, job, upscale_file
 from vsfdat.encode.makers import frames
-from vsfdat.encode.output.encoding import SegmentEncoder
 from vsfdat.encode.output.writer import Writer
 from vsfdat.encode.segments import manifest, plan_segments
 from vsfdat.errors import EncodeError
@@ -62,21 +60,6 @@ def upscale(tmp_path: Path) -> Callable[..., Outcome]:
     return run
 
 
-def stop_at(monkeypatch: pytest.MonkeyPatch, frame: int, error: BaseException | None = None) -> None:
-    """Have the user, or a full disk, stop a run after so many frames that were encoded."""
-    write, written = SegmentEncoder.write, []
-
-    def writing(self, picture):
-        write(self, picture)
-        written.append(picture)
-        if len(written) == frame:
-            if error:
-                raise error
-            os.kill(os.getpid(), signal.SIGINT)
-
-    monkeypatch.setattr(SegmentEncoder, "write", writing)
-
-
 def assert_same(path: Path, expected: Path) -> None:
     for kind in ("video", "audio"):
         assert packets(path, kind) == packets(expected, kind)
@@ -90,7 +73,7 @@ def test_the_same_command_goes_on_to_the_same_film(tmp_path: Path, upscale, netw
     upscale("whole.mkv", codec=codec)
     network.made.clear()
     with monkeypatch.context() as patch:
-        stop_at(patch, 23)
+        stop_after(patch, 3, segment=2)
         outcome = upscale(codec=codec)
     assert (outcome.is_whole, outcome.is_playable) == (False, False)
     assert outcome.frames >= 20
@@ -110,7 +93,7 @@ def test_slow_frames_are_kept_until_their_segment_is_whole(tmp_path, upscale, ne
     network.made.clear()
     monkeypatch.setattr(frames, "_SHORT", 0)
     with monkeypatch.context() as patch:
-        stop_at(patch, 23)
+        stop_after(patch, 3, segment=2)
         outcome = upscale()
     assert outcome.frames == len(network.made) >= 23
     upscale()
@@ -121,7 +104,7 @@ def test_slow_frames_are_kept_until_their_segment_is_whole(tmp_path, upscale, ne
 def test_a_playable_part_is_left_if_asked_for_and_the_film_takes_its_place(tmp_path, upscale, network, monkeypatch):
     upscale("whole.mkv")
     with monkeypatch.context() as patch:
-        stop_at(patch, 23)
+        stop_after(patch, 3, segment=2)
         outcome = upscale(keep_partial=True)
     output = tmp_path / "output.mkv"
     assert outcome.is_playable
@@ -133,7 +116,7 @@ def test_a_playable_part_is_left_if_asked_for_and_the_film_takes_its_place(tmp_p
 
 def test_another_file_of_the_outputs_name_is_left_alone(tmp_path, upscale, network, monkeypatch) -> None:
     with monkeypatch.context() as patch:
-        stop_at(patch, 23)
+        stop_after(patch, 3, segment=2)
         upscale(keep_partial=True)
     (tmp_path / "output.mkv").write_bytes(b"mine")
     with pytest.raises(EncodeError, match="output exists"):
@@ -144,7 +127,7 @@ def test_another_file_of_the_outputs_name_is_left_alone(tmp_path, upscale, netwo
 def test_a_full_disk_costs_nothing_that_is_sealed(tmp_path, upscale, network, monkeypatch) -> None:
     upscale("whole.mkv")
     with monkeypatch.context() as patch:
-        stop_at(patch, 23, OSError(28, "No space left on device"))
+        stop_after(patch, 3, segment=2, error=OSError(28, "No space left on device"))
         with pytest.raises(EncodeError) as caught:
             upscale()
     assert str(caught.value) == (
@@ -195,7 +178,7 @@ def test_a_part_without_a_frame_is_no_part(tmp_path, upscale, network, monkeypat
     """As where frames were kept, and the next run is interrupted before it has encoded one."""
     monkeypatch.setattr(frames, "_SHORT", 0)
     with monkeypatch.context() as patch:
-        stop_at(patch, 3)
+        stop_after(patch, 3)
         upscale()
     with monkeypatch.context() as patch:
         patch.setattr(frames.Frames, "num_frames", property(lambda self: 0, lambda self, value: None), raising=False)
@@ -205,7 +188,7 @@ def test_a_part_without_a_frame_is_no_part(tmp_path, upscale, network, monkeypat
 
 def test_a_part_is_still_this_jobs_after_a_restart(tmp_path, upscale, network, monkeypatch) -> None:
     with monkeypatch.context() as patch:
-        stop_at(patch, 23)
+        stop_after(patch, 3, segment=2)
         upscale(keep_partial=True)
     assert upscale(crf=30, restart=True).is_whole
     assert sorted(path.name for path in tmp_path.iterdir()) == ["output.mkv", "source.mkv"]
@@ -213,7 +196,7 @@ def test_a_part_is_still_this_jobs_after_a_restart(tmp_path, upscale, network, m
 
 def test_other_settings_are_told_and_can_begin_anew(tmp_path, upscale, network, monkeypatch) -> None:
     with monkeypatch.context() as patch:
-        stop_at(patch, 23)
+        stop_after(patch, 3, segment=2)
         upscale()
     with pytest.raises(EncodeError) as caught:
         upscale(crf=20)
@@ -226,7 +209,7 @@ def test_other_settings_are_told_and_can_begin_anew(tmp_path, upscale, network, 
 
 def test_another_film_of_that_name_is_told(tmp_path, upscale, network, monkeypatch) -> None:
     with monkeypatch.context() as patch:
-        stop_at(patch, 23)
+        stop_after(patch, 3, segment=2)
         upscale()
     make_video(tmp_path / "source.mkv", Recipe(pts=range(0, 39 * 512, 512)))
     with pytest.raises(EncodeError, match=r"begun otherwise \(source \d+ bytes with hash .*, frames 40 then, 39 now"):
@@ -235,7 +218,7 @@ def test_another_film_of_that_name_is_told(tmp_path, upscale, network, monkeypat
 
 def test_sound_may_be_chosen_anew(tmp_path, upscale, network, monkeypatch) -> None:
     with monkeypatch.context() as patch:
-        stop_at(patch, 23)
+        stop_after(patch, 3, segment=2)
         upscale()
     assert upscale(audio=False).made == 20
     with pytest.raises(IndexError):

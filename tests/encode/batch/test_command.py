@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.encode.clips import Recipe, decode, make_model, make_video
+from tests.encode.interrupts import stop_after
 from vsfdat.cli import main
 from vsfdat.encode import job
-from vsfdat.encode.output.encoding import SegmentEncoder
 from vsfdat.encode.segments import plan_segments
 
 SHORT = Recipe(pts=range(0, 5 * 512, 512), audio=None)
@@ -96,15 +96,8 @@ def test_an_interrupt_ends_the_batch_and_the_same_command_goes_on(sound: Path, c
     make_video(sound / "in/e10.mkv", Recipe(pts=range(0, 40 * 512, 512), audio=None))
     make_video(sound / "in/e11.mkv", SHORT)
     monkeypatch.setattr(job, "plan_segments", functools.partial(plan_segments, usual=10))
-    write = SegmentEncoder.write
-
-    def writing(self, picture):
-        write(self, picture)
-        if self.segment.number == 1 and self.frames == 1:
-            os.kill(os.getpid(), signal.SIGINT)
-
     with monkeypatch.context() as patch:
-        patch.setattr(SegmentEncoder, "write", writing)
+        stop_after(patch, 1, segment=1)
         assert run() == 130
     assert outputs(sound) == [".e10.mkv.vsfdat", "e1.mkv"]
     _, stopped, summary = capsys.readouterr().err.splitlines()

@@ -17,7 +17,7 @@ import pytest
 from tests.encode.clips import Recipe, make_model, make_video, packets
 from vsfdat import plugin
 from vsfdat.encode import Outcome, Settings, job, upscale_file, work
-from vsfdat.encode.identity import identify, identify_work
+from vsfdat.encode.identity import identify_work
 from vsfdat.encode.makers import errand
 from vsfdat.encode.output.codecs import find_codec
 from vsfdat.encode.segments import Segment, plan_segments
@@ -125,7 +125,7 @@ def wait_for_a_segment(job_folder: Path) -> None:
 @on_nodes
 @pytest.mark.slow
 def test_what_fails_on_a_node_is_one_sentence(folder: Path, upscale, nodes, monkeypatch) -> None:
-    monkeypatch.setattr(job, "identify", lambda *_: {"source": "another film"})
+    monkeypatch.setattr(job, "identify_work", lambda *_: {"source": "another film"})
     with pytest.raises(EncodeError, match=r"film.mkv is another job on \S+ \(source another film there, "):
         upscale("failed.mkv", cluster=nodes.address)
     assert not (folder / ".failed.mkv.vsfdat").exists()
@@ -165,7 +165,7 @@ def test_a_node_that_does_not_see_the_film_asks_for_it_and_sends_what_it_made(fo
     codec, settings = find_codec("h264"), Settings(upscale=UpscaleOptions(model=folder / "tiny.safetensors"))
     options = codec.build_options(None, None)
     opened = work.open_work(film, "matroska", settings, codec, options)
-    identity = {**identify(film, codec, options, settings), **identify_work(opened)}
+    identity = identify_work(film, options, settings, opened)
     there = alone / "nowhere"
     order = errand.Errand(there / "film.mkv", settings, "matroska", identity, there, 0)
     model, content = (folder / "tiny.safetensors").read_bytes(), film.read_bytes()

@@ -8,11 +8,17 @@ def packed(seed: int) -> bytes:
     return bytes((seed + n) % 256 for n in range(40))
 
 
-def test_frames_come_back_bit_by_bit(tmp_path: Path) -> None:
-    kept = KeptFrames(tmp_path / "kept")
-    for number in (250, 251):
+def keep(path: Path, *numbers: int) -> bytes:
+    """Keep frames, and give what the file is then."""
+    kept = KeptFrames(path)
+    for number in numbers:
         kept.keep(number, packed(number))
     kept.close()
+    return path.read_bytes()
+
+
+def test_frames_come_back_bit_by_bit(tmp_path: Path) -> None:
+    keep(tmp_path / "kept", 250, 251)
     again = KeptFrames(tmp_path / "kept")
     assert len(again) == 2
     assert 250 in again
@@ -23,12 +29,8 @@ def test_frames_come_back_bit_by_bit(tmp_path: Path) -> None:
 
 def test_what_a_crash_left_of_the_last_frame_is_cut_off_wherever_it_struck(tmp_path: Path) -> None:
     path = tmp_path / "kept"
-    kept = KeptFrames(path)
-    kept.keep(0, packed(0))
-    whole = path.stat().st_size
-    kept.keep(1, packed(1))
-    kept.close()
-    content = path.read_bytes()
+    whole = len(keep(path, 0))
+    content = keep(path, 1)
     for size in range(whole, len(content)):
         path.write_bytes(content[:size])
         again = KeptFrames(path)
@@ -43,12 +45,8 @@ def test_what_a_crash_left_of_the_last_frame_is_cut_off_wherever_it_struck(tmp_p
 
 def test_a_damaged_frame_ends_what_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "kept"
-    kept = KeptFrames(path)
-    kept.keep(0, packed(0))
-    place = path.stat().st_size
-    kept.keep(1, packed(1))
-    kept.close()
-    content = bytearray(path.read_bytes())
+    place = len(keep(path, 0))
+    content = bytearray(keep(path, 1))
     content[place + 30] ^= 1
     path.write_bytes(content)
     again = KeptFrames(path)
@@ -59,10 +57,7 @@ def test_a_damaged_frame_ends_what_is_kept(tmp_path: Path) -> None:
 
 def test_noughts_of_a_power_cut_are_no_frames(tmp_path: Path) -> None:
     path = tmp_path / "kept"
-    kept = KeptFrames(path)
-    kept.keep(7, packed(0))
-    kept.close()
-    whole = path.read_bytes()
+    whole = keep(path, 7)
     for rest in (bytes(40), whole[:8] + b"\xff" * 8 + bytes(24)):
         path.write_bytes(whole + rest)
         assert count_kept(path) == 1
@@ -72,8 +67,5 @@ def test_noughts_of_a_power_cut_are_no_frames(tmp_path: Path) -> None:
 
 
 def test_frames_are_counted_without_being_read(tmp_path: Path) -> None:
-    kept = KeptFrames(tmp_path / "kept")
-    for number in (3, 4, 3):
-        kept.keep(number, packed(number))
-    kept.close()
+    keep(tmp_path / "kept", 3, 4, 3)
     assert (count_kept(tmp_path / "kept"), count_kept(tmp_path / "none")) == (2, 0)

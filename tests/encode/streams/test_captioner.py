@@ -1,14 +1,12 @@
 import functools
-import os
-import signal
 from pathlib import Path
 
 import pytest
 
+from tests.encode.interrupts import stop_after
 from tests.encode.streams.films import captions_in, make_captioned
 from tests.encode.streams.test_captions import ALL
 from vsfdat.encode import job
-from vsfdat.encode.output.encoding import SegmentEncoder
 from vsfdat.encode.segments import plan_segments
 
 
@@ -18,15 +16,8 @@ def test_each_segment_has_its_own_captions(tmp_path: Path, upscale, monkeypatch,
     monkeypatch.setattr(job, "plan_segments", functools.partial(plan_segments, usual=7))
     path = make_captioned(tmp_path / name, "libx264" if name == "film.mkv" else "mpeg2video", ALL)
     assert captions_in(upscale(path, ".mkv")) == ALL
-    write = SegmentEncoder.write
-
-    def writing(self, picture):
-        write(self, picture)
-        if self.segment.number == 2 and self.frames == 3:
-            os.kill(os.getpid(), signal.SIGINT)
-
     with monkeypatch.context() as patch:
-        patch.setattr(SegmentEncoder, "write", writing)
+        stop_after(patch, 3, segment=2)
         upscale(path, ".mp4")
     assert list(tmp_path.glob(".output.mp4.vsfdat/000001.nut"))
     assert captions_in(upscale(path, ".mp4")) == ALL

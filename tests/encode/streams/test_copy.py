@@ -1,6 +1,4 @@
-import os
 import re
-import signal
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -11,11 +9,11 @@ import av
 import pytest
 
 from tests.encode.clips import Recipe, click_time, decode, make_video, packets
+from tests.encode.interrupts import stop_after
 from tests.encode.streams.films import chapters_of, make_sounding, packet_of, remake, set_chapters
 from tests.fast_loop import parametrize
 from vsfdat.encode import Settings, upscale_file
 from vsfdat.encode.container import open_container
-from vsfdat.encode.output.encoding import SegmentEncoder
 from vsfdat.encode.streams import copy
 from vsfdat.errors import EncodeError
 from vsfdat.options import UpscaleOptions
@@ -147,14 +145,7 @@ def test_chapters_end_where_the_user_stopped(tmp_path: Path, upscale, monkeypatc
     plain = make_video(tmp_path / "plain.mkv", Recipe())
     chapters = [("one", 0, 0.1), ("two", 0.1, 60), ("three", 60, 90)]
     path = remake(plain, tmp_path / "film.mkv", lambda output, _: set_chapters(output, chapters))
-    write = SegmentEncoder.write
-
-    def writing(self, picture):
-        write(self, picture)
-        if self.frames == 5:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    monkeypatch.setattr(SegmentEncoder, "write", writing)
+    stop_after(monkeypatch, 5)
     output = upscale(path, ending, keep_partial=True)
     seconds = len(decode(output)) / 25
     assert 0.2 <= seconds < 0.8

@@ -48,8 +48,8 @@ def upscale(
         clip: Any constant format and size. Gray becomes RGB, unless the network has one channel; a network of one
             channel is run on each plane of RGB.
         model: A name that `list_models` gives, the path of a checkpoint, or a network that `load_model` gave.
-        device: "auto" for the GPU or else the CPU, or a name such as "cpu", "cuda:1", "mps"; several names share the
-            frames among them.
+        device: "auto" for the GPU or else the CPU, or a name such as "cpu", "cuda:1", "mps"; several names, with commas
+            between or as a list, share the frames among them.
         precision: "fp32", "fp16", "bf16", or "auto": fp16 on CUDA, fp32 elsewhere.
         tile: Width and height in pixels of the pieces that a frame is cut into, overlap included, rounded up to the
             network's window; None for whole frames. Tiles need less memory and only approximate the whole frame's

@@ -46,7 +46,7 @@ def open_work(
         EncodeError: It cannot be read, or a setting does not fit it.
         vapoursynth.Error: The network cannot be run on it.
     """
-    kept = {"audio": settings.audio, "subtitles": settings.subtitles}
+    kept = {"audio": not settings.no_audio, "subtitles": not settings.no_subtitles}
     plan = plan_streams(path, container, codec.encoder.name, **kept)
     source = cut(open_source(path), settings.start, settings.end)
     clip, picture = _upscale(source, codec, settings, network)

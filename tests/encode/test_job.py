@@ -11,7 +11,7 @@ from tests.encode.clips import Recipe, click_time, decode, make_video, packets
 from tests.encode.interrupts import stop_after
 from tests.fast_loop import parametrize
 from vsfdat import plugin
-from vsfdat.encode import Settings, job, upscale_file, work
+from vsfdat.encode import Settings, upscale_file, work
 from vsfdat.encode.makers import pump
 from vsfdat.encode.output.encoding import SegmentEncoder
 from vsfdat.errors import EncodeError, VsfdatError
@@ -245,31 +245,6 @@ def test_odd_sizes_and_transparency_are_said_to_be_lost(run, caplog: pytest.LogC
         "Pictures of 63x47 cannot be held with chroma of half the size; the last column or row is cut off.",
         "The file's transparency is left out.",
     ]
-
-
-@pytest.mark.parametrize(
-    ("codec", "encoder", "preset", "says"),
-    [
-        ("h264", "auto", None,
-         "libx264 at preset medium encodes 21.1 frames a second, the network makes 80.0; "
-         "faster: a faster --preset or --encoder nvenc, qsv, amf where there is such a GPU"),
-        ("hevc", "nvenc", "p1",
-         "hevc_nvenc at preset p1 encodes 21.1 frames a second, the network makes 80.0"),
-        ("ffv1", "auto", None, "ffv1 encodes 21.1 frames a second, the network makes 80.0"),
-    ],
-    ids=["software", "the fastest hardware", "lossless"],
-)  # fmt: skip
-def test_an_encoder_that_held_the_network_up_is_told_with_figures(codec, encoder, preset, says) -> None:
-    found = job.find_codec(codec, encoder)
-    pace = pump.Pace(clip=80.0, encoder=21.1, seconds=100.0, waited_seconds=73.6)
-    remark = job._remark(pace, found, found.build_options(None, preset))
-    assert remark == f"the network waited for the encoder 74% of the time: {says}"
-
-
-@pytest.mark.parametrize(("seconds", "waited_seconds"), [(100.0, 9.0), (5.0, 0.9), (0.0, 0.0)])
-def test_an_encoder_that_keeps_up_is_not_spoken_of(seconds: float, waited_seconds: float) -> None:
-    pace = pump.Pace(clip=80.0, encoder=79.0, seconds=seconds, waited_seconds=waited_seconds)
-    assert job._remark(pace, job.find_codec("h264"), {}) is None
 
 
 @pytest.mark.slow

@@ -20,9 +20,9 @@ from vsfdat.options import Settings
 
 from ..container import reason
 from ..extras import require
+from ..pace import Pace
 from ..segments import Identity, Manifest, Segment
 from .errand import Errand, Made, clean_up, make_segment
-from .pump import Pace
 
 _log = logging.getLogger(__name__)
 

@@ -21,6 +21,8 @@ def test_what_is_no_moment_is_refused(text: str) -> None:
     [
         ({"tile": (0, 8)}, r"^tile must be \(width, height\) in pixels, both at least 1, passed \(0, 8\)$"),
         ({"overlap": -1}, r"^overlap must be at least 0 pixels, passed -1$"),
+        ({"frames": 4}, r"^frames must be odd and at least 3, passed 4$"),
+        ({"frames": 1}, r"^frames must be odd and at least 3, passed 1$"),
         ({"num_streams": True}, r"^num_streams must be at least 1, passed True$"),
     ],
 )

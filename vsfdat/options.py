@@ -51,6 +51,7 @@ class UpscaleOptions:
         overlap: Pixels that neighbouring tiles share.
         num_streams: Frames at a time on each device.
         engine: exact gives the whole frame's picture fast and in little memory; reference runs the plain network.
+        frames: As many successive frames a temporal model looks at for each, odd; other models look at one.
         compile: Have torch.compile build the plain network of the reference, which takes minutes.
 
     Raises:
@@ -64,6 +65,7 @@ class UpscaleOptions:
     overlap: int = 16
     num_streams: int | None = None
     engine: Kind = "exact"
+    frames: int = 5
     compile: bool = False
 
     def __post_init__(self) -> None:
@@ -74,6 +76,8 @@ class UpscaleOptions:
             raise ValueError(f"overlap must be at least 0 pixels, passed {self.overlap!r}")
         if self.num_streams is not None and not _is_count(self.num_streams, 1):
             raise ValueError(f"num_streams must be at least 1, passed {self.num_streams!r}")
+        if not _is_count(self.frames, 3) or self.frames % 2 == 0:
+            raise ValueError(f"frames must be odd and at least 3, passed {self.frames!r}")
 
 
 @dataclass(frozen=True, kw_only=True)

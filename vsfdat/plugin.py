@@ -4,27 +4,41 @@ import contextlib
 import logging
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import vapoursynth as vs
 import vsutil
 
-from . import color, frames
-from .arch import FDAT
+from . import color
+from .arch import FDAT, TFDAT
 from .engine import Engine
 from .engine.slots import build_slots, count_slots, settle_precision
 from .errors import VsfdatError
+from .frames import Landed, Plane, Staging, Uploads, planes
 from .models import DEFAULT_MODEL, load_model
+from .neighbours import Neighbours
 from .notices import Once
 from .options import Kind, PrecisionChoice, UpscaleOptions
 from .pipeline import Pipeline, Slot
 
 __all__ = ["count_slots", "settle_precision", "upscale"]
 
-# From the planes of a frame, the samples that mean 0 and 1, and the samples wanted, to a picture.
-type _Pipeline = Pipeline[[Sequence[frames.Plane], tuple[int, int], np.dtype[Any]], frames.Landed]
+
+@dataclass(frozen=True)
+class _Source:
+    """A frame's number and planes, and the samples that mean 0 and 1."""
+
+    number: int
+    planes: Sequence[Plane]
+    levels: tuple[int, int]
+
+
+# From the frames that a network looks at, and the samples wanted, to a picture.
+type _Pipeline = Pipeline[[Sequence[_Source], np.dtype[Any]], Landed]
 
 
 def upscale(
@@ -37,6 +51,7 @@ def upscale(
     overlap: int = UpscaleOptions.overlap,
     num_streams: int | None = UpscaleOptions.num_streams,
     engine: Kind = UpscaleOptions.engine,
+    frames: int = UpscaleOptions.frames,
     compile: bool = UpscaleOptions.compile,
 ) -> vs.VideoNode:
     """Upscale a clip with FDAT.
@@ -59,6 +74,8 @@ def upscale(
             cores).
         engine: "exact" gives the whole frame's picture in strips, fast and in little memory; "reference" runs the plain
             network, to compare with.
+        frames: As many successive frames as a temporal model (TFDAT) looks at for each of them: odd, at least 3. Beyond
+            the clip's ends and beyond cuts it is shown the nearest frame on this side. Other models look at one frame.
         compile: Whether torch.compile builds the plain network of `engine="reference"`, which takes a minute or more at
             the first frame. The exact engine's kernels are compiled in any case.
 
@@ -75,12 +92,13 @@ def upscale(
         _check_clip(clip)
         options = UpscaleOptions(
             device=device, precision=precision, tile=tile, overlap=overlap, num_streams=num_streams, engine=engine,
-            compile=compile,
+            frames=frames, compile=compile,
         )  # fmt: skip
         module = model if isinstance(model, FDAT) else load_model(model)
         target = color.network_format(clip, _channels(module))
-        slots = [Slot(_worker(each), each.device) for each in build_slots(module, options)]
-        return _wire(clip, target, module.config.scale, Pipeline(slots, _is_script_over()))
+        reach = options.frames // 2 if isinstance(module, TFDAT) else 0
+        slots = [Slot(work, device) for device, work in _workers(build_slots(module, options), reach)]
+        return _wire(clip, target, module.config.scale, Pipeline(slots, _is_script_over()), reach)
 
 
 def _check_clip(clip: object) -> None:
@@ -112,40 +130,80 @@ def _channels(module: FDAT) -> int:
     return config.num_in_ch
 
 
-def _worker(engine: Engine) -> Callable[..., frames.Landed]:
-    """Make what a slot does with a frame: up to the device, through the network, and back."""
-    staging = frames.Staging(engine.device)
+def _workers(engines: Sequence[Engine], reach: int) -> Iterator[tuple[torch.device, Callable[..., Landed]]]:
+    """Make what each slot does with a frame: up to its device, through the network, and back."""
+    devices = [engine.device for engine in engines]
+    # For the frames that are looked at again, by whichever slot.
+    shared = {device: Uploads(2 * reach + devices.count(device)) for device in devices}
+    for engine in engines:
+        yield engine.device, _temporal(engine, shared[engine.device]) if reach else _spatial(engine)
 
-    def work(source: Sequence[frames.Plane], levels: tuple[int, int], samples: np.dtype[Any]) -> frames.Landed:
-        return staging.download(engine(staging.upload(source, levels)), samples)
+
+def _spatial(engine: Engine) -> Callable[..., Landed]:
+    staging = Staging(engine.device)
+
+    def work(sources: Sequence[_Source], samples: np.dtype[Any]) -> Landed:
+        (source,) = sources
+        return staging.download(engine(staging.upload(source.planes, source.levels)), samples)
 
     return work
 
 
-def _wire(clip: vs.VideoNode, target: vs.VideoFormat, scale: int, pipeline: _Pipeline) -> vs.VideoNode:
+def _temporal(engine: Engine, uploads: Uploads) -> Callable[..., Landed]:
+    staging = Staging(engine.device)
+
+    def work(sources: Sequence[_Source], samples: np.dtype[Any]) -> Landed:
+        pictures = [uploads.get(each.number, staging, each.planes, each.levels) for each in sources]
+        return staging.download(engine(torch.stack(pictures)), samples)
+
+    return work
+
+
+def _wire(clip: vs.VideoNode, target: vs.VideoFormat, scale: int, pipeline: _Pipeline, reach: int) -> vs.VideoNode:
     """Make the clip whose frames the pipeline makes.
 
     A ModifyFrame calls back for one frame at a time, so each frame gets its own; FrameEval lets them run side by side.
     """
     source = color.to_network(clip.std.ModifyFrame(clip, _sort_out()), target)
     blank = source.std.BlankClip(clip.width * scale, clip.height * scale, target.id, keep=True)
-    resize_alpha = _alpha_resizer(blank)
+    resize_alpha, choose = _alpha_resizer(blank), _chooser(clip.num_frames, reach)
 
-    def maker(n: int, f: vs.VideoFrame) -> vs.VideoNode:  # noqa: ARG001 (FrameEval's parameters)
-        alpha = resize_alpha(f)
+    def maker(n: int, f: Any) -> vs.VideoNode:  # noqa: ARG001 (FrameEval's parameters)
+        around: list[vs.VideoFrame] = f if reach else [f]
+        alpha = resize_alpha(around[reach])
 
-        def selector(n: int, f: Any, source: vs.VideoFrame = f) -> vs.VideoFrame:
+        def selector(n: int, f: Any, around: list[vs.VideoFrame] = around) -> vs.VideoFrame:
             with _as_vs_error(f"frame {n}: "):
                 frame = vs.core.create_video_frame(blank.format, blank.width, blank.height)
-                planes = frames.planes(frame)
-                pipeline(frames.planes(source), color.levels(source), planes[0].dtype).into(planes)
-                color.describe_output(frame, source.props, f[1] if alpha else None)
+                made = planes(frame)
+                pipeline(choose(n, around), made[0].dtype).into(made)
+                color.describe_output(frame, around[reach].props, f[1] if alpha else None)
                 return frame
 
         return blank.std.ModifyFrame([blank, alpha] if alpha else blank, selector)
 
     _close_with_core(pipeline)
-    return blank.std.FrameEval(maker, prop_src=source)
+    return blank.std.FrameEval(maker, prop_src=_around(source, reach))
+
+
+def _around(source: vs.VideoNode, reach: int) -> list[vs.VideoNode]:
+    """Make for each place around a frame a clip that has what is there, the first and the last one repeated."""
+    count = source.num_frames
+    before = [(source[0] * distance + source)[:count] for distance in range(reach, 0, -1)]
+    return [*before, source, *((source + source[-1] * distance)[distance:] for distance in range(1, reach + 1))]
+
+
+def _chooser(count: int, reach: int) -> Callable[[int, Sequence[vs.VideoFrame]], list[_Source]]:
+    """Make what chooses the frames that a network is shown, of those around a frame of a clip of `count`."""
+    neighbours = Neighbours()
+
+    def choose(n: int, around: Sequence[vs.VideoFrame]) -> list[_Source]:
+        levels = color.levels(around[reach])
+        numbers = [min(max(n + step, 0), count - 1) for step in range(-reach, reach + 1)]
+        places = neighbours.choose(numbers, around, levels)
+        return [_Source(numbers[place], planes(around[place]), levels) for place in places]
+
+    return choose
 
 
 def _sort_out() -> Callable[[int, vs.VideoFrame], vs.VideoFrame]:

@@ -119,11 +119,10 @@ class TFDAT(FDAT):
         centre = frames[:, t // 2]
         neighbours = torch.cat((frames[:, : t // 2], frames[:, t // 2 + 1 :]), dim=1).flatten(0, 1)
         flow = self.flow_net(neighbours, centre.repeat_interleave(t - 1, dim=0))
-        average = warp(neighbours, flow).unflatten(0, (b, t - 1)).sum(dim=1) / (t - 1)
-        pair = torch.stack((centre, average), dim=1)
-        if len(self.shallow_stem):
-            pair = pair + self.shallow_stem(pair.flatten(0, 1)).view_as(pair)
-        return pair
+        total = warp(neighbours, flow).unflatten(0, (b, t - 1)).sum(dim=1)
+        if len(self.shallow_stem):  # of the sum, not of the average: as published, and as the weights are trained
+            centre, total = centre + self.shallow_stem(centre), total + self.shallow_stem(total)
+        return torch.stack((centre, total / (t - 1)), dim=1)
 
     def fuse(self, pair: Tensor) -> Tensor:
         """Make one map of centre and average: [B, 2, 3, H, W] -> [B, C, h, w]."""

@@ -23,6 +23,7 @@ from ..extras import require
 from ..pace import Pace
 from ..segments import Identity, Manifest, Segment
 from .errand import Errand, Made, clean_up, make_segment
+from .pump import in_a_thread
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ _log = logging.getLogger(__name__)
 _RETRIES = 20
 _SECONDS_TO_LOOK = 0.2
 _READY = 0.1  # tasks that wait beside those that run
+_SEALS_AHEAD = 8
 _SECONDS_TO_KNOCK = 10
 _PIECE = 64 << 20  # bytes of a film that is sent
 
@@ -107,16 +109,19 @@ class _Run:
         left = collections.deque(segments)
         under_way: dict[Any, Segment] = {}
         try:
-            while under_way or (left and not self._stop.is_set()):
-                done = self._wait(list(under_way)) if under_way else []
-                came = [(under_way.pop(task), task) for task in done]
-                while left and not self._stop.is_set() and len(under_way) < self._room():
-                    segment = left.popleft()
-                    under_way[self._begin(segment)] = segment
-                # Sealing waits for the disk, and the machines are at work again by now.
-                for segment, task in came:
-                    if not self._take(segment, self._fetch(task)):
-                        left.appendleft(segment)
+            # Sealing waits for the disk, and the machines are not to wait for that.
+            with in_a_thread(self._seal, _SEALS_AHEAD) as seal:
+                while under_way or (left and not self._stop.is_set()):
+                    while left and not self._stop.is_set() and len(under_way) < self._room():
+                        segment = left.popleft()
+                        under_way[self._begin(segment)] = segment
+                    for task in self._wait(list(under_way)):
+                        segment, made = under_way.pop(task), self._fetch(task)
+                        if made is None:
+                            self._send_film()
+                            left.appendleft(segment)
+                        else:
+                            seal(segment, made)
         finally:
             for task in under_way:
                 self._ray.cancel(task, force=True)
@@ -143,11 +148,8 @@ class _Run:
             raise EncodeError(f"the cluster lost a segment {_RETRIES} times ({reason(error)})") from error
         return made
 
-    def _take(self, segment: Segment, made: Made | None) -> bool:
-        """Seal what a machine made; False where it needs the film first."""
-        if made is None:
-            self._send_film()
-            return False
+    def _seal(self, segment: Segment, made: Made) -> None:
+        """Seal what a machine made."""
         part = self._manifest.part(segment)
         if made.content is not None:
             part.write_bytes(made.content)
@@ -158,7 +160,6 @@ class _Run:
         tally.segments, tally.frames = tally.segments + 1, tally.frames + segment.frames
         tally.seconds = time.monotonic() - self._began
         self._advance(segment.frames)
-        return True
 
     def _send_film(self) -> None:
         """Put the film where every machine can get it, once."""

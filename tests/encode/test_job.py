@@ -1,3 +1,4 @@
+import gc
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -10,7 +11,7 @@ import vapoursynth as vs
 from tests.encode.clips import Recipe, click_time, decode, make_video, packets
 from tests.encode.interrupts import stop_after
 from tests.fast_loop import parametrize
-from vsfdat import plugin
+from vsfdat import pipeline, plugin
 from vsfdat.encode import Settings, upscale_file, work
 from vsfdat.encode.makers import pump
 from vsfdat.encode.output.encoding import SegmentEncoder
@@ -255,3 +256,14 @@ def test_a_slow_encoder_is_noticed(run, monkeypatch: pytest.MonkeyPatch) -> None
     _, outcome = run(Recipe())
     assert outcome.remark is not None
     assert "the network waited for the encoder" in outcome.remark
+
+
+def test_a_film_that_is_done_leaves_nothing_for_the_collector(run) -> None:
+    """Or the next film of a batch finds the last one's frames and maps where it wants its own."""
+    gc.collect()
+    gc.disable()
+    try:
+        run(Recipe())
+        assert not pipeline._open
+    finally:
+        gc.enable()

@@ -140,7 +140,7 @@ def counted() -> tuple[vs.VideoNode, list[int]]:
 
 
 def encoders() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("vsfdat-encoder")]
+    return [thread for thread in threading.enumerate() if thread.name.startswith("vsfdat-writer")]
 
 
 class Stub:

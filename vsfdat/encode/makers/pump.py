@@ -72,7 +72,7 @@ def write_all(
                 writer.write(picture)
             advance(1)
 
-        with _in_a_thread(write) as hand_over:
+        with in_a_thread(write, PICTURES_AHEAD) as hand_over:
             for frame in frames:
                 hand_over(writer.prepare(frame))
     ended = monotonic()
@@ -112,18 +112,18 @@ def ask(clip: Clip, least: int, stop: threading.Event, busy: Busy) -> Generator[
 
 
 @contextlib.contextmanager
-def _in_a_thread(work: Callable[[Any], None]) -> Iterator[Callable[[Any], None]]:
-    """Give a call that hands a thing over to `work` in a thread of its own, and waits while many are before it.
+def in_a_thread[**P](work: Callable[P, None], ahead: int) -> Iterator[Callable[P, None]]:
+    """Give a call that has a thread do `work`, one after the other, and waits while more than `ahead` are before it.
 
     What `work` raises is raised by one of the next calls, or where the block ends.
     """
-    thread = ThreadPoolExecutor(1, "vsfdat-encoder")
+    thread = ThreadPoolExecutor(1, "vsfdat-writer")
     waiting: deque[Future[None]] = deque()
 
-    def hand_over(thing: Any) -> None:
-        while waiting and (len(waiting) > PICTURES_AHEAD or waiting[0].done()):
+    def hand_over(*args: P.args, **kwargs: P.kwargs) -> None:
+        while waiting and (len(waiting) > ahead or waiting[0].done()):
             waiting.popleft().result()
-        waiting.append(thread.submit(work, thing))
+        waiting.append(thread.submit(work, *args, **kwargs))
 
     try:
         yield hand_over

@@ -19,6 +19,10 @@ CodecName = Literal["h264", "hevc", "av1", "ffv1"]
 EncoderKind = Literal["auto", "software", "nvenc", "qsv", "amf"]
 
 
+_LARGEST_SCALE = 64
+_STEPS = 256
+
+
 class Moment(float):
     """A moment of a film, in seconds from its start."""
 
@@ -51,6 +55,14 @@ class UpscaleOptions:
         overlap: Pixels that neighbouring tiles share.
         num_streams: Frames at a time on each device.
         engine: exact gives the whole frame's picture fast and in little memory; reference runs the plain network.
+        height: Of the output in pixels, its width follows; by default what the model gives. The model goes over the
+            picture as often as that takes.
+        scale: Width and height of the output in times the input's, instead of a height.
+        square_pixels: Widen or narrow the output until its pixels are square.
+        strength: Of what the model does, from 0, the plainly resized picture, to 1.
+        ensemble: Take the mean of eight flips and rotations: eight times the work for a slightly better picture.
+        dedup: The largest difference of a block of 8x8 pixels, in steps of 8 bits, by which a frame is still taken for
+            a repetition of an earlier one; at 0 identical frames alone are computed once.
         frames: As many successive frames a temporal model looks at for each, odd; other models look at one.
         compile: Have torch.compile build the plain network of the reference, which takes minutes.
 
@@ -65,6 +77,12 @@ class UpscaleOptions:
     overlap: int = 16
     num_streams: int | None = None
     engine: Kind = "exact"
+    height: int | None = None
+    scale: float | None = None
+    square_pixels: bool = False
+    strength: float = 1.0
+    ensemble: bool = False
+    dedup: float | None = 0.0
     frames: int = 5
     compile: bool = False
 
@@ -76,8 +94,21 @@ class UpscaleOptions:
             raise ValueError(f"overlap must be at least 0 pixels, passed {self.overlap!r}")
         if self.num_streams is not None and not _is_count(self.num_streams, 1):
             raise ValueError(f"num_streams must be at least 1, passed {self.num_streams!r}")
+        if self.height is not None and self.scale is not None:
+            raise ValueError(f"name a height or a scale, passed both: {self.height!r} and {self.scale!r}")
+        if self.height is not None and not _is_count(self.height, 2):
+            raise ValueError(f"height must be at least 2 pixels, passed {self.height!r}")
+        self._check_fractions()
         if not _is_count(self.frames, 3) or self.frames % 2 == 0:
             raise ValueError(f"frames must be odd and at least 3, passed {self.frames!r}")
+
+    def _check_fractions(self) -> None:
+        if self.scale is not None and not (_is_number(self.scale) and 0 < self.scale <= _LARGEST_SCALE):
+            raise ValueError(f"scale must be above 0 and at most {_LARGEST_SCALE}, passed {self.scale!r}")
+        if not (_is_number(self.strength) and 0 <= self.strength <= 1):
+            raise ValueError(f"strength must be from 0 to 1, passed {self.strength!r}")
+        if self.dedup is not None and not (_is_number(self.dedup) and 0 <= self.dedup < _STEPS):
+            raise ValueError(f"dedup must be at least 0 and below {_STEPS} steps of 8 bits, passed {self.dedup!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +116,6 @@ class Settings:
     """What a user may ask of the command for a file.
 
     Args:
-        scale_to_height: Height of the output in pixels, its width follows; by default what the model gives.
         codec: h264 plays everywhere, hevc and av1 are smaller, ffv1 is lossless.
         encoder: What encodes: nvenc, qsv and amf are NVIDIA's, Intel's and AMD's hardware, fast and larger at the same
             quality; auto is software.
@@ -104,7 +134,6 @@ class Settings:
         upscale: What the network is to do.
     """
 
-    scale_to_height: int | None = None
     codec: CodecName = "h264"
     encoder: EncoderKind = "auto"
     crf: int | None = None
@@ -118,6 +147,10 @@ class Settings:
     keep_partial: bool = False
     cluster: str | None = None
     upscale: UpscaleOptions = field(default_factory=UpscaleOptions)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_count(value: object, least: int) -> bool:

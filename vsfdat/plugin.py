@@ -4,41 +4,27 @@ import contextlib
 import logging
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 import vapoursynth as vs
 import vsutil
 
 from . import color
 from .arch import FDAT, TFDAT
-from .engine import Engine
 from .engine.slots import build_slots, count_slots, settle_precision
 from .errors import VsfdatError
-from .frames import Landed, Plane, Staging, Uploads, planes
+from .finish import finish, settle, to_format
+from .frames import planes
 from .models import DEFAULT_MODEL, load_model
 from .neighbours import Neighbours
 from .notices import Once
 from .options import Kind, PrecisionChoice, UpscaleOptions
-from .pipeline import Pipeline, Slot
+from .pipeline import Pipeline
+from .repeats import Repeats, Source
+from .workers import SourcePipeline, make_slots
 
 __all__ = ["count_slots", "settle_precision", "upscale"]
-
-
-@dataclass(frozen=True)
-class _Source:
-    """A frame's number and planes, and the samples that mean 0 and 1."""
-
-    number: int
-    planes: Sequence[Plane]
-    levels: tuple[int, int]
-
-
-# From the frames that a network looks at, and the samples wanted, to a picture.
-type _Pipeline = Pipeline[[Sequence[_Source], np.dtype[Any]], Landed]
 
 
 def upscale(
@@ -51,6 +37,13 @@ def upscale(
     overlap: int = UpscaleOptions.overlap,
     num_streams: int | None = UpscaleOptions.num_streams,
     engine: Kind = UpscaleOptions.engine,
+    height: int | None = UpscaleOptions.height,
+    scale: float | None = UpscaleOptions.scale,
+    square_pixels: bool = UpscaleOptions.square_pixels,
+    format: int | None = None,
+    strength: float = UpscaleOptions.strength,
+    ensemble: bool = UpscaleOptions.ensemble,
+    dedup: float | None = UpscaleOptions.dedup,
     frames: int = UpscaleOptions.frames,
     compile: bool = UpscaleOptions.compile,
 ) -> vs.VideoNode:
@@ -74,6 +67,19 @@ def upscale(
             cores).
         engine: "exact" gives the whole frame's picture in strips, fast and in little memory; "reference" runs the plain
             network, to compare with.
+        height: Of the result in pixels; its width follows, rounded to an even one. The network goes over the picture as
+            often as that takes (a 2x model twice for three times the size), and Lanczos does the rest.
+        scale: Width and height of the result in times the clip's, instead of a height.
+        square_pixels: Widen or narrow the result until its pixels are square, by the first frame's `_SARNum` and
+            `_SARDen`.
+        format: Of the result, as in vs.YUV420P10: dithered, with the matrix, range and siting of the clip's first frame
+            where that is YUV. None for RGB.
+        strength: Of what the network does: 0 is the plainly resized picture (Lanczos), 1 the network's alone.
+        ensemble: Take the mean of what the network makes of eight flips and rotations, in eight times the time.
+        dedup: Frames that are identical to one of the last few are not computed again; with a number above 0 also those
+            in which no block of 8x8 pixels differs by more, on average, in steps of 8 bits (what they show then depends
+            on which was asked for first). None to compute every frame. Frames that were not computed have the property
+            `VsfdatRepeat`.
         frames: As many successive frames as a temporal model (TFDAT) looks at for each of them: odd, at least 3. Beyond
             the clip's ends and beyond cuts it is shown the nearest frame on this side. Other models look at one frame.
         compile: Whether torch.compile builds the plain network of `engine="reference"`, which takes a minute or more at
@@ -89,22 +95,29 @@ def upscale(
             could not be made.
     """
     with _as_vs_error():
-        _check_clip(clip)
+        clip = _on_host(clip)
+        _check_frames(clip)
         options = UpscaleOptions(
             device=device, precision=precision, tile=tile, overlap=overlap, num_streams=num_streams, engine=engine,
+            height=height, scale=scale, square_pixels=square_pixels, strength=strength, ensemble=ensemble, dedup=dedup,
             frames=frames, compile=compile,
         )  # fmt: skip
         module = model if isinstance(model, FDAT) else load_model(model)
-        target = color.network_format(clip, _channels(module))
-        reach = options.frames // 2 if isinstance(module, TFDAT) else 0
-        slots = [Slot(work, device) for device, work in _workers(build_slots(module, options), reach)]
-        return _wire(clip, target, module.config.scale, Pipeline(slots, _is_script_over()), reach)
+        target, how = color.network_format(clip, _channels(module)), settle(clip, module.config.scale, options)
+        upscaled = source = _prepare(clip, target)
+        for _ in range(how.passes):
+            upscaled = _pass_over(upscaled, module, target, options)
+        made = finish(upscaled, source, how)
+        return made if format is None else to_format(made, format, clip)
 
 
-def _check_clip(clip: object) -> None:
+def _on_host(clip: object) -> vs.VideoNode:
+    """Bring a clip back that is in GPU memory, where this VapourSynth has such clips."""
+    if getattr(clip, "gpu_resident", False):
+        clip = clip.std.GPUDownload()  # type: ignore[attr-defined]
     if not isinstance(clip, vs.VideoNode):
         raise ValueError(f"clip must be a video clip, passed {type(clip).__name__}")
-    _check_frames(clip)
+    return clip
 
 
 def _check_frames(clip: vs.VideoNode) -> None:
@@ -112,8 +125,6 @@ def _check_frames(clip: vs.VideoNode) -> None:
         raise ValueError("clip has a variable format, make it constant first, as with clip.resize.Bicubic(format=...)")
     if clip.width == 0:
         raise ValueError("clip has a variable size, make it constant first, as with clip.resize.Bicubic(width, height)")
-    if getattr(clip, "gpu_resident", False):  # such clips are newer than R78
-        raise ValueError("clip is in GPU memory, bring it back first with clip.std.GPUDownload()")
     if clip.format.sample_type == vs.INTEGER and vsutil.get_depth(clip) > 16:
         raise ValueError(
             f"clip must have at most 16 bits where it is integer, passed {clip.format.name}; convert it to float first"
@@ -130,43 +141,50 @@ def _channels(module: FDAT) -> int:
     return config.num_in_ch
 
 
-def _workers(engines: Sequence[Engine], reach: int) -> Iterator[tuple[torch.device, Callable[..., Landed]]]:
-    """Make what each slot does with a frame: up to its device, through the network, and back."""
-    devices = [engine.device for engine in engines]
-    # For the frames that are looked at again, by whichever slot.
-    shared = {device: Uploads(2 * reach + devices.count(device)) for device in devices}
-    for engine in engines:
-        yield engine.device, _temporal(engine, shared[engine.device]) if reach else _spatial(engine)
+def _prepare(clip: vs.VideoNode, target: vs.VideoFormat) -> vs.VideoNode:
+    """Make the clip that the network sees."""
+    return color.to_network(clip.std.ModifyFrame(clip, _sort_out()), target)
 
 
-def _spatial(engine: Engine) -> Callable[..., Landed]:
-    staging = Staging(engine.device)
-
-    def work(sources: Sequence[_Source], samples: np.dtype[Any]) -> Landed:
-        (source,) = sources
-        return staging.download(engine(staging.upload(source.planes, source.levels)), samples)
-
-    return work
-
-
-def _temporal(engine: Engine, uploads: Uploads) -> Callable[..., Landed]:
-    staging = Staging(engine.device)
-
-    def work(sources: Sequence[_Source], samples: np.dtype[Any]) -> Landed:
-        pictures = [uploads.get(each.number, staging, each.planes, each.levels) for each in sources]
-        return staging.download(engine(torch.stack(pictures)), samples)
-
-    return work
+def _pass_over(source: vs.VideoNode, module: FDAT, target: vs.VideoFormat, options: UpscaleOptions) -> vs.VideoNode:
+    """Make the clip of what the network makes of each frame."""
+    reach = options.frames // 2 if isinstance(module, TFDAT) else 0
+    slots = make_slots(build_slots(module, options), reach)
+    scale = module.config.scale
+    blank = source.std.BlankClip(source.width * scale, source.height * scale, target.id, keep=True)
+    make = _maker(blank, Pipeline(slots, _is_script_over()), options.dedup)
+    return _wire(source, blank, make, reach)
 
 
-def _wire(clip: vs.VideoNode, target: vs.VideoFormat, scale: int, pipeline: _Pipeline, reach: int) -> vs.VideoNode:
-    """Make the clip whose frames the pipeline makes.
+def _maker(
+    blank: vs.VideoNode, pipeline: SourcePipeline, dedup: float | None
+) -> Callable[[Sequence[Source]], tuple[vs.VideoFrame, bool]]:
+    """Make what makes a picture, or finds it among the last ones, and tells which."""
+
+    def make(sources: Sequence[Source]) -> vs.VideoFrame:
+        frame = vs.core.create_video_frame(blank.format, blank.width, blank.height)
+        made = planes(frame)
+        pipeline(sources, made[0].dtype).into(made)
+        return frame
+
+    _close_with_core(pipeline)
+    if dedup is None:
+        return lambda sources: (make(sources), False)
+    repeats = Repeats(dedup)
+    return lambda sources: repeats.get(sources, lambda: make(sources))
+
+
+def _wire(
+    source: vs.VideoNode,
+    blank: vs.VideoNode,
+    make: Callable[[Sequence[Source]], tuple[vs.VideoFrame, bool]],
+    reach: int,
+) -> vs.VideoNode:
+    """Make the clip of the pictures of a clip's frames.
 
     A ModifyFrame calls back for one frame at a time, so each frame gets its own; FrameEval lets them run side by side.
     """
-    source = color.to_network(clip.std.ModifyFrame(clip, _sort_out()), target)
-    blank = source.std.BlankClip(clip.width * scale, clip.height * scale, target.id, keep=True)
-    resize_alpha, choose = _alpha_resizer(blank), _chooser(clip.num_frames, reach)
+    resize_alpha, choose = _alpha_resizer(blank), _chooser(source.num_frames, reach)
 
     def maker(n: int, f: Any) -> vs.VideoNode:  # noqa: ARG001 (FrameEval's parameters)
         around: list[vs.VideoFrame] = f if reach else [f]
@@ -174,15 +192,15 @@ def _wire(clip: vs.VideoNode, target: vs.VideoFormat, scale: int, pipeline: _Pip
 
         def selector(n: int, f: Any, around: list[vs.VideoFrame] = around) -> vs.VideoFrame:
             with _as_vs_error(f"frame {n}: "):
-                frame = vs.core.create_video_frame(blank.format, blank.width, blank.height)
-                made = planes(frame)
-                pipeline(choose(n, around), made[0].dtype).into(made)
+                picture, is_repeat = make(choose(n, around))
+                frame = picture.copy()
                 color.describe_output(frame, around[reach].props, f[1] if alpha else None)
+                if is_repeat:
+                    frame.props["VsfdatRepeat"] = 1
                 return frame
 
         return blank.std.ModifyFrame([blank, alpha] if alpha else blank, selector)
 
-    _close_with_core(pipeline)
     return blank.std.FrameEval(maker, prop_src=_around(source, reach))
 
 
@@ -193,15 +211,15 @@ def _around(source: vs.VideoNode, reach: int) -> list[vs.VideoNode]:
     return [*before, source, *((source + source[-1] * distance)[distance:] for distance in range(1, reach + 1))]
 
 
-def _chooser(count: int, reach: int) -> Callable[[int, Sequence[vs.VideoFrame]], list[_Source]]:
+def _chooser(count: int, reach: int) -> Callable[[int, Sequence[vs.VideoFrame]], list[Source]]:
     """Make what chooses the frames that a network is shown, of those around a frame of a clip of `count`."""
     neighbours = Neighbours()
 
-    def choose(n: int, around: Sequence[vs.VideoFrame]) -> list[_Source]:
+    def choose(n: int, around: Sequence[vs.VideoFrame]) -> list[Source]:
         levels = color.levels(around[reach])
         numbers = [min(max(n + step, 0), count - 1) for step in range(-reach, reach + 1)]
         places = neighbours.choose(numbers, around, levels)
-        return [_Source(numbers[place], planes(around[place]), levels) for place in places]
+        return [Source(numbers[place], planes(around[place]), levels) for place in places]
 
     return choose
 
@@ -255,7 +273,7 @@ def _is_script_over() -> Callable[[], bool]:
     return is_over
 
 
-def _close_with_core(pipeline: _Pipeline) -> None:
+def _close_with_core(pipeline: SourcePipeline) -> None:
     """Free threads and device memory before VapourSynth frees the script; a previewer's process lives on.
 
     Weakly, because a clip that its script drops should not wait for that.

@@ -187,9 +187,6 @@ class _Job:
 def _check(path: Path, output: Path, settings: Settings) -> tuple[Codec, Options]:
     """Refuse what can be refused before the film is read; give the codec, and its encoder's options."""
     codec = find_codec(settings.codec, settings.encoder)
-    height = settings.scale_to_height
-    if height is not None and height < 2:
-        raise EncodeError(f"scale_to_height must be at least 2, passed {height}")
     find_model(settings.upscale.model)
     options = codec.build_options(settings.crf, settings.preset)
     check_fit(codec, output)

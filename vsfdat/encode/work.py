@@ -1,6 +1,7 @@
 """A film as it is opened for work: whoever makes a segment of it opens it like this, here or on another machine."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,9 @@ def _upscale(
     picture = source.mending.retry(lambda: describe(source.clip, codec))
     options = vars(settings.upscale) | ({"model": network} if network is not None else {})
     upscaled = plugin.upscale(settle_matrix(arrivals.watch(source.clip), picture), **options)
-    return to_encoder(upscaled, source.clip.format, picture, codec, settings.scale_to_height), picture
+    if settings.upscale.square_pixels:
+        picture = replace(picture, sample_aspect=Fraction(1))
+    return to_encoder(upscaled, source.clip.format, picture, codec), picture
 
 
 def _least_ahead(settings: Settings) -> int:

@@ -11,6 +11,7 @@ from vsfdat.notices import Once
 from vsfdat.options import UpscaleOptions
 
 from . import Engine, EngineFactory, Kind, build, choose_precision, find_devices, temporal
+from .ensemble import Ensemble
 from .graphs import Graphed
 from .guard import Guarded
 from .planes import PerPlane
@@ -79,7 +80,8 @@ def build_slots(module: FDAT, options: UpscaleOptions) -> list[Engine]:
             module, place, options.precision, tile=options.tile, overlap=options.overlap, kind=options.engine,
             compile=options.compile,
         )  # fmt: skip
-        engines += [make() for _ in range(_streams(place, options.num_streams))]
+        slots = [make() for _ in range(_streams(place, options.num_streams))]
+        engines += map(Ensemble, slots) if options.ensemble else slots
     return engines
 
 

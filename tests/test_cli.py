@@ -47,7 +47,7 @@ finally:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0
     assert done.stdout.endswith("loaded []\n")
-    assert "--scale-to-height" in done.stdout
+    assert "--square-pixels" in done.stdout
 
 
 @pytest.mark.slow

@@ -94,7 +94,7 @@ def to_format(clip: vs.VideoNode, wanted: int, source: vs.VideoNode) -> vs.Video
 
 def _find_format(wanted: object) -> vs.VideoFormat:
     with contextlib.suppress(vs.Error, TypeError, OverflowError):
-        form = vs.core.get_video_format(wanted)  # type: ignore[arg-type]
+        form = vs.core.get_video_format(wanted)
         if form.color_family != vs.UNDEFINED:
             return form
     raise ValueError(f"format must be one of VapourSynth's, as in vs.YUV420P10, passed {wanted!r}")

@@ -16,6 +16,7 @@ from vsfdat.encode import Settings, upscale_file, work
 from vsfdat.encode.makers import pump
 from vsfdat.encode.output.encoding import SegmentEncoder
 from vsfdat.errors import EncodeError, VsfdatError
+from vsfdat.options import UpscaleOptions
 
 VARYING = (0, 512, 1200, 1300, 4000, 4100, 9000, 9600, 12000, 13000, 13100, 20000)
 
@@ -110,10 +111,26 @@ def test_a_missing_matrix_is_settled_and_written_down(run, caplog: pytest.LogCap
 
 
 def test_pixels_stay_as_wide_and_height_can_be_chosen(run) -> None:
-    output, outcome = run(Recipe(sample_aspect=Fraction(8, 9)), scale_to_height=36)
+    output, outcome = run(Recipe(sample_aspect=Fraction(8, 9)), upscale={"height": 36})
     with av.open(str(output)) as container:
         assert container.streams.video[0].sample_aspect_ratio == Fraction(8, 9)
     assert (outcome.width, outcome.height) == (48, 36)
+
+
+def test_pixels_are_made_square_where_that_is_asked_for(run) -> None:
+    output, outcome = run(Recipe(sample_aspect=Fraction(8, 9)), upscale={"square_pixels": True})
+    with av.open(str(output)) as container:
+        assert container.streams.video[0].sample_aspect_ratio in (None, 1)
+    assert (outcome.width, outcome.height) == (56, 48)
+
+
+def test_repeated_drawings_are_counted_and_come_out_alike(run, tmp_path: Path, model: Path) -> None:
+    held, outcome = run(Recipe(encoder="ffv1", drawn_on=2, options={}), (".mkv", ".mkv"), codec="ffv1")
+    assert outcome.remark == "10 of 20 frames (50%) repeat earlier ones and were not computed again"
+    every = tmp_path / "every.mkv"
+    options = UpscaleOptions(model=model, device="cpu", engine="reference", dedup=None)
+    assert upscale_file(tmp_path / "source.mkv", every, Settings(codec="ffv1", upscale=options)).remark is None
+    assert packets(held, "video") == packets(every, "video")
 
 
 @parametrize("pixel_format", ["bgr0", "gray"], quick=["gray"])
@@ -165,9 +182,6 @@ def test_a_failing_frame_leaves_nothing_behind(run, monkeypatch: pytest.MonkeyPa
         ({"crf": 99}, "crf must be from 0 to 51 for h264, passed 99"),
         ({"codec": "hevc", "crf": 99}, "crf must be from 0 to 51 for hevc, passed 99"),
         ({"codec": "av1", "crf": -1}, "crf must be from 0 to 63 for av1, passed -1"),
-        ({"scale_to_height": 0}, "scale_to_height must be at least 2, passed 0"),
-        ({"scale_to_height": -4}, "scale_to_height must be at least 2, passed -4"),
-        ({"scale_to_height": 1}, "scale_to_height must be at least 2, passed 1"),
     ],
     ids=str,
 )  # fmt: skip

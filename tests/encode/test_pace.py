@@ -86,3 +86,19 @@ def test_a_frame_that_never_came_is_not_counted() -> None:
     arrivals = Arrivals()
     arrivals.leave(3)
     assert arrivals.computing.seconds == 0
+
+
+def test_what_repetitions_saved_is_told_first() -> None:
+    pace = Pace(
+        clip=9.5,
+        network=31.2,
+        encoder=60.0,
+        seconds=1.0,
+        encoder_seconds=0.0,
+        decoder_seconds=0.0,
+        frames=48,
+        repeats=24,
+    )
+    assert pace.remark(find_codec("h264"), {}) == (
+        "24 of 48 frames (50%) repeat earlier ones and were not computed again"
+    )

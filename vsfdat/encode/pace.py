@@ -90,7 +90,8 @@ class Pace:
     """How fast each was while it had work, in frames a second, and how long the network had none.
 
     `clip` is decoder and network together. Of `seconds`, in `encoder_seconds` every frame that had been asked for was
-    there, also after the last, and in `decoder_seconds` frames had been asked for and none was decoded.
+    there, also after the last, and in `decoder_seconds` frames had been asked for and none was decoded. `repeats` of
+    `frames` were found among the last ones and not computed.
     """
 
     clip: float
@@ -99,6 +100,8 @@ class Pace:
     seconds: float
     encoder_seconds: float
     decoder_seconds: float
+    frames: int = 0
+    repeats: int = 0
 
     @classmethod
     def of(cls, frames: int, upscaling: Busy, computing: Busy, encoding: Busy, after: float) -> Self:
@@ -108,13 +111,24 @@ class Pace:
             clip=frames / max(upscaling.seconds, 1e-9),
             network=frames / max(computing.seconds, 1e-9),
             encoder=frames / max(encoding.seconds, 1e-9),
+            frames=frames,
             seconds=seconds,
             encoder_seconds=seconds - upscaling.seconds,
             decoder_seconds=upscaling.seconds - computing.seconds,
         )
 
     def remark(self, codec: Codec, options: Options) -> str | None:
-        """Say who held the network up, and what would be faster; None where that is nobody."""
+        """Say what was saved, who held the network up and what would be faster; None where there is nothing to say."""
+        said = [self._of_repeats(), self._of_waiting(codec, options)]
+        return "\n".join(filter(None, said)) or None
+
+    def _of_repeats(self) -> str | None:
+        if not self.repeats:
+            return None
+        share = f"{self.repeats / self.frames:.0%}"
+        return f"{self.repeats} of {self.frames} frames ({share}) repeat earlier ones and were not computed again"
+
+    def _of_waiting(self, codec: Codec, options: Options) -> str | None:
         waited_seconds = max(self.encoder_seconds, self.decoder_seconds)
         if waited_seconds < max(1, _WORTH_TELLING * self.seconds):
             return None

@@ -1,6 +1,7 @@
 """Segments made in this process, one after the other, from frames that never stop coming."""
 
 import contextlib
+import dataclasses
 import threading
 from collections.abc import Callable, Sequence
 
@@ -33,4 +34,5 @@ class Here:
             contextlib.closing(Frames(work, segments, manifest, upscaling, keeps=self._keeps_frames)) as frames,
             contextlib.closing(Segmented(work, segments, manifest, frames, keeps_part=self._keeps_part)) as writer,
         ):
-            return write_all(frames, writer, work.least_ahead, advance, stop, upscaling, work.arrivals.computing)
+            pace = write_all(frames, writer, work.least_ahead, advance, stop, upscaling, work.arrivals.computing)
+        return dataclasses.replace(pace, repeats=writer.repeats)

@@ -18,7 +18,7 @@ from .frames import planes as planes_of
 _ROOM = 512 << 20
 _MOST = 8
 _ROWS_LOOKED_AT = 8
-_CHUNK = 64  # rows, after which a comparison may end
+_CHUNK = 64  # rows, whole blocks, after which a comparison may end
 _BLOCK = 8
 
 
@@ -126,7 +126,13 @@ def _are_same(one: Source, other: Source, tolerance: float) -> bool:
     if tolerance == 0:
         return all(_are_identical(*pair) for pair in pairs)
     step = (one.levels[1] - one.levels[0]) / 255
-    return all(largest_block_difference(*pair) <= tolerance * step for pair in pairs)
+    return all(_are_within(*pair, tolerance * step) for pair in pairs)
+
+
+def _are_within(one: Plane, other: Plane, difference: float) -> bool:
+    """Compare blocks, and no more rows than it takes."""
+    chunks = (slice(at, at + _CHUNK) for at in range(0, len(one), _CHUNK))
+    return all(largest_block_difference(one[chunk], other[chunk]) <= difference for chunk in chunks)
 
 
 def _are_identical(one: Plane, other: Plane) -> bool:

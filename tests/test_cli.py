@@ -173,7 +173,7 @@ def test_an_error_in_a_frame_is_one_sentence_that_verbose_explains(tmp_path: Pat
         main([*map(str, line), "--verbose"])
     explained = capsys.readouterr().err
     assert explained.endswith(sentence)
-    assert 'vsfdat/plugin.py", line ' in explained
+    assert 'vsfdat/plugin/clip.py", line ' in explained
     assert sorted(path.name for path in tmp_path.iterdir()) == ["2x.safetensors", "video.mkv"]
 
 

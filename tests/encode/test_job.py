@@ -88,7 +88,7 @@ def test_colours_are_carried_over(run, monkeypatch: pytest.MonkeyPatch, tmp_path
 
 def enlarge(clip, **_):
     """Stand in for the network: its colours are right by definition, so all that is measured is the way there."""
-    rgb = clip.resize.Bicubic(format=plugin.vs.RGBS)
+    rgb = clip.resize.Bicubic(format=vs.RGBS)
     return rgb.resize.Point(clip.width * 2, clip.height * 2)
 
 
@@ -156,7 +156,7 @@ def test_a_failing_frame_leaves_nothing_behind(run, monkeypatch: pytest.MonkeyPa
                 raise ValueError("the network broke")
             return f
 
-        rgb = clip.resize.Point(format=plugin.vs.RGBS)
+        rgb = clip.resize.Point(format=vs.RGBS)
         return rgb.std.ModifyFrame(rgb, select)
 
     monkeypatch.setattr(plugin, "upscale", failing)

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import vapoursynth as vs
 
 from tests.encode.clips import Recipe, make_model, make_video, packets
 from vsfdat import plugin
@@ -205,7 +206,7 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(errand, "require", lambda name: Shelf)
     monkeypatch.setattr(errand, "_name_node", lambda: "node")
     monkeypatch.setattr(errand.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(plugin, "upscale", lambda clip, **_: clip.resize.Point(64, 48, format=plugin.vs.RGBS))
+    monkeypatch.setattr(plugin, "upscale", lambda clip, **_: clip.resize.Point(64, 48, format=vs.RGBS))
     errand._open.clear()
     return tmp_path
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 
-from vsfdat import repeats
-from vsfdat.repeats import Repeats, Source, largest_block_difference
+from vsfdat.plugin import repeats
+from vsfdat.plugin.repeats import Repeats, Source, largest_block_difference
 
 SIZE = (20, 30)
 

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from .engine import Engine
-from .frames import Landed, Staging, Uploads
-from .pipeline import Pipeline, Slot
+from vsfdat.engine import Engine
+from vsfdat.frames import Landed, Staging, Uploads
+from vsfdat.pipeline import Pipeline, Slot
+
 from .repeats import Source
 
 # From the frames that a network looks at, and the samples wanted, to a picture.

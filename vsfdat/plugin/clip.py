@@ -10,21 +10,20 @@ from typing import Any
 import vapoursynth as vs
 import vsutil
 
-from . import color
-from .arch import FDAT, TFDAT
-from .engine.slots import build_slots, count_slots, settle_precision
-from .errors import VsfdatError
+from vsfdat import color
+from vsfdat.arch import FDAT, TFDAT
+from vsfdat.engine.slots import build_slots
+from vsfdat.errors import VsfdatError
+from vsfdat.frames import planes
+from vsfdat.models import DEFAULT_MODEL, load_model
+from vsfdat.notices import Once
+from vsfdat.options import Kind, PrecisionChoice, UpscaleOptions
+from vsfdat.pipeline import Pipeline
+
 from .finish import finish, settle, to_format
-from .frames import planes
-from .models import DEFAULT_MODEL, load_model
 from .neighbours import Neighbours
-from .notices import Once
-from .options import Kind, PrecisionChoice, UpscaleOptions
-from .pipeline import Pipeline
 from .repeats import Repeats, Source
 from .workers import SourcePipeline, make_slots
-
-__all__ = ["count_slots", "settle_precision", "upscale"]
 
 
 def upscale(

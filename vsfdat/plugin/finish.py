@@ -7,8 +7,8 @@ from fractions import Fraction
 
 import vapoursynth as vs
 
-from . import color
-from .options import UpscaleOptions
+from vsfdat import color
+from vsfdat.options import UpscaleOptions
 
 
 @dataclass(frozen=True)

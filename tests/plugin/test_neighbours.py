@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vsfdat.neighbours import Neighbours, are_different, thumbnail
+from vsfdat.plugin.neighbours import Neighbours, are_different, thumbnail
 
 LEVELS = (0, 1)
 

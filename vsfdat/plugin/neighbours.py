@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .frames import Plane, planes
+from vsfdat.frames import Plane, planes
 
 # A thumbnail is the mean of pixels over cells of a row, and of two rows that are taken out of many.
 _ROWS, _COLUMNS = 36, 64

@@ -11,8 +11,8 @@ import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
-from .frames import Plane
-from .frames import planes as planes_of
+from vsfdat.frames import Plane
+from vsfdat.frames import planes as planes_of
 
 # Pictures and the frames that they were made of are kept while they take no more memory than this, but for the last.
 _ROOM = 512 << 20

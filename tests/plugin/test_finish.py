@@ -8,8 +8,8 @@ import vapoursynth as vs
 
 import vsfdat
 from tests.stand_ins import Enlarger, picture_clip, pixels, tiny_fdat
-from vsfdat import plugin
 from vsfdat.engine import slots
+from vsfdat.plugin import clip as plugin
 
 core = vs.core
 

@@ -82,7 +82,9 @@ class _InStrips:
 
     def __init__(self, module: TFDAT) -> None:
         self._multiple = module.padding_multiple
+        # In this layout oneDNN's convolutions take two thirds of the time where channels are few.
         self._flow = nn.Sequential(*module.flow_net.enc, module.flow_net.flow_pred)
+        self._flow.to(memory_format=torch.channels_last)
         for layer in self._flow:
             if isinstance(layer, nn.LeakyReLU):
                 layer.inplace = True
@@ -117,7 +119,8 @@ class _InStrips:
         """Some rows of the flow at an eighth of the size, in eighths of a pixel: [2, h, w]."""
         seen = slice(FLOW_STRIDE * strip.top, FLOW_STRIDE * strip.bottom)
         start, stop = strip.inner
-        flow: Tensor = self._flow(torch.cat((neighbour[:, seen], centre[:, seen]))[None])
+        both = torch.cat((neighbour[:, seen], centre[:, seen]))[None]
+        flow: Tensor = self._flow(both.contiguous(memory_format=torch.channels_last))
         return flow[0, :, start:stop]
 
     def _with_stem(self, picture: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ def load(source: str, facts: tuple[tuple[str, float], ...], device: torch.device
     defines = build.defines(dict(facts))
     stem = Path(_folder.name) / hashlib.sha256(repr((source, defines)).encode()).hexdigest()
     library = _compile(stem, f'#include "{source}.cu"\n{entries}', "-DFDAT_EMULATED", *defines)
-    return KernelModule(bytes(library))
+    return KernelModule(lambda: bytes(library))
 
 
 @functools.cache

@@ -55,7 +55,7 @@ def why_not(device: torch.device, dtype: torch.dtype, network: NetworkShape) -> 
     if needed > there:
         return f"they need {needed >> 10} KiB of shared memory for {c} channels, {device} has {there >> 10}"
     try:
-        build.load("matrix", (), device)
+        build.load("matrix", (), device).load()
     except KernelError as error:
         return str(error)
     return None

@@ -1,15 +1,20 @@
 """CUDA C++ into functions that run: NVRTC, which comes with torch, compiles once a GPU, precision and network shape."""
 
+import contextlib
 import ctypes
 import functools
+import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from .kept import keep
 from .sizes import CONSTANTS
 
 _SOURCES = Path(__file__).parent / "csrc"
@@ -32,19 +37,33 @@ def load_for(weight: Tensor, source: str, **facts: float) -> "KernelModule":
 
 @functools.cache
 def load(source: str, facts: tuple[tuple[str, float], ...], device: torch.device) -> "KernelModule":
-    """Compile a source for a device, or take it from an earlier call.
+    """Begin to compile a source for a device, beside what is begun before it, or take it from an earlier call.
 
     Args:
         source: Its name in `csrc`, without the suffix.
         facts: What the source is compiled with: names and numbers.
         device: A CUDA device.
 
-    Raises:
-        KernelError: It does not compile or load, or there is nothing to compile with.
+    The module waits for the compiler at its first launch, and raises its errors then.
     """
     torch.zeros(1, device=device)  # a kernel of torch's, so that its context is this thread's: modules load into it
     with torch.cuda.device(device):
-        return KernelModule(cubin(source, dict(facts), torch.cuda.get_device_capability(device)))
+        capability = torch.cuda.get_device_capability(device)
+        return KernelModule(_compilers().submit(kept_cubin, source, facts, capability).result)
+
+
+@functools.cache
+def _compilers() -> ThreadPoolExecutor:
+    """Threads, as NVRTC leaves the interpreter to others while it compiles."""
+    return ThreadPoolExecutor(min(8, os.cpu_count() or 1), "vsfdat-nvrtc")
+
+
+def kept_cubin(source: str, facts: tuple[tuple[str, float], ...], capability: tuple[int, int]) -> bytes:
+    """Compile a source as `cubin` does, or take it from the user's cache."""
+    files = [*sorted(_SOURCES.glob("*.cuh")), _SOURCES / f"{source}.cu"]
+    said = repr([defines(dict(facts)), capability, _versions(), [file.name for file in files]])
+    key = b"\0".join([said.encode(), *(file.read_bytes() for file in files)])
+    return keep(key, lambda: cubin(source, dict(facts), capability))
 
 
 def cubin(source: str, facts: Mapping[str, float], capability: tuple[int, int]) -> bytes:
@@ -86,20 +105,29 @@ def defines(facts: Mapping[str, float]) -> list[str]:
 
 
 class KernelModule:
-    """The kernels of one compiled source, loaded into the current device's context.
+    """The kernels of one compiled source, loaded at their first launch into the context that is current now.
 
     Args:
-        binary: What `cubin` gave.
-
-    Raises:
-        KernelError: It does not load.
+        binary: Gives what `cubin` gave, and waits for that.
     """
 
-    def __init__(self, binary: bytes) -> None:
+    def __init__(self, binary: Callable[[], bytes]) -> None:
         self._driver, self._context, self._module = _driver(), ctypes.c_void_p(), ctypes.c_void_p()
         _check_driver(self._driver.cuCtxGetCurrent(ctypes.byref(self._context)))
-        _check_driver(self._driver.cuModuleLoadData(ctypes.byref(self._module), binary))
+        self._binary, self._lock = binary, threading.Lock()
         self._kernels: dict[str, tuple[ctypes.c_void_p, int]] = {}
+
+    def load(self) -> None:
+        """Wait for the compiler and load what it made, once.
+
+        Raises:
+            KernelError: It does not compile or load, or there is nothing to compile with.
+        """
+        with self._lock:
+            if not self._module:
+                binary = self._binary()
+                _check_driver(self._driver.cuCtxSetCurrent(self._context))
+                _check_driver(self._driver.cuModuleLoadData(ctypes.byref(self._module), binary))
 
     def launch(
         self, kernel: str, grid: tuple[int, int], threads: int, shared: int, arguments: Sequence[Argument]
@@ -118,6 +146,7 @@ class KernelModule:
             else ctypes.c_void_p(None if argument is None else argument.data_ptr())
             for argument in arguments
         ]  # fmt: skip
+        self.load()
         addresses = (ctypes.c_void_p * len(values))(*map(ctypes.addressof, values))
         first = arguments[0]
         assert isinstance(first, Tensor)
@@ -170,6 +199,16 @@ def _nvrtc() -> Any:
         name = f"libnvrtc.so.{major}"
         candidates = [*map(str, sorted(packages.glob(f"nvidia/*/lib/{name}"))), name]
     return _first(candidates, "NVRTC")
+
+
+@functools.cache
+def _versions() -> tuple[int, ...]:
+    """Give NVRTC's and the driver's version; 0 where there is no driver."""
+    major, minor, driver = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
+    _check(_nvrtc().nvrtcVersion(ctypes.byref(major), ctypes.byref(minor)))
+    with contextlib.suppress(KernelError):
+        _driver().cuDriverGetVersion(ctypes.byref(driver))
+    return major.value, minor.value, driver.value
 
 
 @functools.cache

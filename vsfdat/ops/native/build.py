@@ -1,9 +1,10 @@
 """Compile the C++ kernels with the system's compiler, once a machine, into the user's cache folder."""
 
+import atexit
+import functools
 import hashlib
 import importlib.util
 import logging
-import os
 import platform
 import shutil
 import subprocess
@@ -11,6 +12,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from vsfdat.places import cache_folder, keeps_kernels
 
 _SOURCES = Path(__file__).parent / "csrc"
 # Kernels are made for the CPU at hand; contraction to fused multiply-adds is GCC's default and Clang's wish.
@@ -74,14 +77,14 @@ def _cpu_flag() -> str:
     return "-mcpu=native" if platform.machine().lower() in ("arm64", "aarch64") else "-march=native"
 
 
+@functools.cache
 def _cache_folder() -> Path:
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "vsfdat" / "native"
+    """Name the folder where libraries are kept; one for this process alone where the user keeps none."""
+    if keeps_kernels():
+        return cache_folder("native")
+    folder = tempfile.TemporaryDirectory(prefix="vsfdat-")
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
 
 
 def _key(compiler: list[str], command: list[str]) -> str:

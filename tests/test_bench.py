@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch.utils.flop_counter import FlopCounterMode
 
+from tests.stand_ins import tiny_fdat
 from vsfdat.arch import PRESETS, FDATConfig, fdat_tiny
 from vsfdat.bench import contestants
 from vsfdat.bench.command import bench
@@ -88,3 +90,16 @@ def test_the_multiply_adds_are_the_modules_less_what_the_fold_saves() -> None:
     gates = counter.get_total_flops() / 2 / pixels - saved - multiply_adds(network)
     # What is left are the channel gates, once a frame instead of once a pixel.
     assert abs(gates) < 0.001 * multiply_adds(network)
+
+
+@pytest.mark.slow
+def test_a_start_is_timed_stage_by_stage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_file(tiny_fdat().state_dict(), tmp_path / "tiny.safetensors")
+    bench(start=True, model=str(tmp_path / "tiny.safetensors"), size="16x16", device="cpu")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["seconds", "first", "again"]
+    assert [line[:28].rstrip() for line in lines[1:]] == [
+        "Python", "import torch", "import VapourSynth, vsfdat", "load the model", "build the engine", "first frame",
+        "second frame", "all, less torch and a frame",
+    ]  # fmt: skip
+    assert all(float(seconds) >= -0.1 for line in lines[1:] for seconds in line[28:].split())

@@ -17,6 +17,7 @@ def bench(
     engines: str = "ours,reference,openvino,onnxruntime",
     frames: int = 5,
     memory: bool = False,
+    start: bool = False,
     json_file: Path | None = None,
 ) -> None:
     """Time ours beside everything else that runs FDAT here, in one interleaved run.
@@ -37,9 +38,17 @@ def bench(
         Timed frames of each; the medians count. 0 times nothing, for the memory alone.
     memory
         Measure peak memory too, in one more process for each.
+    start
+        Time instead how long the first frame takes, stage by stage, with nothing kept from earlier and again.
     json_file
         A file for all the figures.
     """
+    if start:
+        from .start import measure_start
+        from .start import to_table as to_stages
+
+        console.show(to_stages(measure_start(model, _size(size), precision, device)))
+        return
     from .measure import Settings, compare
     from .report import to_json, to_table
 

@@ -1,5 +1,9 @@
 """A film as it is opened for work: whoever makes a segment of it opens it like this, here or on another machine."""
 
+import contextlib
+import importlib
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -52,7 +56,8 @@ def open_work(
     """
     kept = {"audio": not settings.no_audio, "subtitles": not settings.no_subtitles}
     plan = plan_streams(path, container, codec.encoder.name, **kept)
-    source = cut(open_source(path), settings.start, settings.end)
+    with _importing("torch"):  # which takes as many seconds as indexing may
+        source = cut(open_source(path), settings.start, settings.end)
     arrivals = Arrivals()
     clip, picture = _upscale(source, codec, settings, network, arrivals)
     video = Video(clip, source, picture, codec, plan.encoder_options(options))
@@ -70,6 +75,22 @@ def _upscale(
     if settings.upscale.square_pixels:
         picture = replace(picture, sample_aspect=Fraction(1))
     return to_encoder(upscaled, source.clip.format, picture, codec), picture
+
+
+@contextlib.contextmanager
+def _importing(name: str) -> Iterator[None]:
+    """Import a package beside other work; what fails is told where it is used."""
+
+    def load() -> None:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def _least_ahead(settings: Settings) -> int:

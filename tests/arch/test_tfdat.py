@@ -45,6 +45,7 @@ def test_the_preset_has_the_published_parameters(scale: int) -> None:
 
 @pytest.mark.parametrize("scale", [1, 2])
 def test_equal_frames_give_one_picture_however_many_there_are(scale: int) -> None:
+    """Above scale 2 they do not: the stem looks at the neighbours' sum, which grows with their number."""
     network, frame = random_tfdat(replace(SMALL, scale=scale)).double(), torch.rand(3, 13, 18).double()
     pictures = [network(frame.expand(1, t, *frame.shape)) for t in (3, 5, 7)]
     for picture in pictures[1:]:

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.stand_ins import tiny_fdat
-from vsfdat.arch import PRESETS, FDATConfig, fdat_tiny
+from vsfdat.arch import PRESETS, TFDAT, FDATConfig, fdat_tiny
 from vsfdat.bench import contestants
 from vsfdat.bench.command import bench
 from vsfdat.bench.work import multiply_adds
@@ -69,7 +69,7 @@ def test_a_peer_that_is_missing_is_named_with_its_command(
         ({"frames": 0}, "--frames must be at least 1, or 0 with --memory, passed 0"),
         (
             {"engines": "ours,tensorrt"},
-            "engines must be some of ours, reference, compile, openvino, onnxruntime, passed tensorrt",
+            "engines must be some of ours, without_time, reference, compile, openvino, onnxruntime, passed tensorrt",
         ),
     ],
 )
@@ -103,3 +103,22 @@ def test_a_start_is_timed_stage_by_stage(tmp_path: Path, capsys: pytest.CaptureF
         "second frame", "all, less torch and a frame",
     ]  # fmt: skip
     assert all(float(seconds) >= -0.1 for line in lines[1:] for seconds in line[28:].split())
+
+
+def test_a_model_that_looks_at_neighbours_is_shown_beside_itself_without(tmp_path: Path, capsys) -> None:
+    network = TFDAT(embed_dim=16, num_groups=1, depth_per_group=1, num_heads=2, scale=2, flow_base_ch=4)
+    save_file(network.state_dict(), tmp_path / "tfdat.safetensors")
+    figures = tmp_path / "figures.json"
+    bench(
+        model=str(tmp_path / "tfdat.safetensors"), engines="ours,without_time,reference", json_file=figures, **TOY
+    )  # fmt: skip
+    ours, without, reference = json.loads(figures.read_text())["results"]
+    assert ours["difference"] < 1e-5
+    assert without["median"] > 0
+    assert without["difference"] is None
+    assert reference["why_not"] == "runs no models that look at neighbours"
+
+
+def test_what_looks_at_one_frame_has_no_time_to_leave_out(toy: str, capsys: pytest.CaptureFixture[str]) -> None:
+    bench(model=toy, engines="ours,without_time", **TOY)
+    assert "without_time not run: is for models that look at neighbours" in capsys.readouterr().out

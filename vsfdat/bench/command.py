@@ -33,7 +33,8 @@ def bench(
     device
         auto, cpu, cuda, cuda:1, mps.
     engines
-        Some of ours, reference, compile, openvino, onnxruntime, with commas between.
+        Some of ours, reference, compile, openvino, onnxruntime, with commas between; and without_time, for what looking
+        at neighbours costs.
     frames
         Timed frames of each; the medians count. 0 times nothing, for the memory alone.
     memory

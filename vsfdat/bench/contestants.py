@@ -6,7 +6,7 @@ Peers run only where they are installed; where they are not, the error says whic
 import functools
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vsfdat.arch import FDAT
+from vsfdat.arch import FDAT, TFDAT, FDATConfig, TFDATConfig
 from vsfdat.console import missing
 from vsfdat.engine import Precision
 from vsfdat.engine.device import DTYPES
@@ -28,10 +28,12 @@ class Run:
     Args:
         upscale: Turns a frame [3, H, W] into its picture, `at_once` times side by side.
         at_once: How many frames it takes to keep the device busy; a frame's time is a call's divided by this.
+        is_same: Whether its picture is to be the plain module's.
     """
 
     upscale: Callable[[Tensor], Tensor]
     at_once: int = 1
+    is_same: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,16 @@ class UnavailableError(Exception):
 def ours(task: Task) -> Run:
     """The exact engine, as a slot of `vsfdat.upscale` runs it."""
     return Run(build_slot(task.network, task.device, task.precision)())
+
+
+def without_time(task: Task) -> Run:
+    """The same network without its neighbours, to see what they cost: FDAT's own body in the exact engine."""
+    config = task.network.config
+    if not isinstance(config, TFDATConfig):
+        raise UnavailableError("is for models that look at neighbours")
+    plain = FDAT(FDATConfig(**{field.name: getattr(config, field.name) for field in fields(FDATConfig) if field.init}))
+    run = build_slot(plain.eval().requires_grad_(False), task.device, task.precision)()
+    return Run(lambda frames: run(frames[len(frames) // 2]), is_same=False)
 
 
 def reference(task: Task) -> Run:
@@ -124,6 +136,7 @@ def onnxruntime(task: Task) -> Run:
 
 CONTESTANTS: dict[str, Callable[[Task], Run]] = {
     "ours": ours,
+    "without_time": without_time,
     "reference": reference,
     "compile": compiled,
     "openvino": openvino,
@@ -132,6 +145,8 @@ CONTESTANTS: dict[str, Callable[[Task], Run]] = {
 
 
 def _spandrels(task: Task) -> nn.Module:
+    if isinstance(task.network, TFDAT):
+        raise UnavailableError("runs no models that look at neighbours")
     from spandrel import MAIN_REGISTRY
 
     module: nn.Module = MAIN_REGISTRY.load(dict(task.network.state_dict())).model.eval()

@@ -11,9 +11,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vsfdat.arch import FDAT
+from vsfdat.arch import FDAT, TFDAT
 from vsfdat.engine import Precision, choose_precision, find_devices
 from vsfdat.models import DEFAULT_MODEL, load_model
+from vsfdat.options import UpscaleOptions
 
 from .contestants import CONTESTANTS, Run, Task, UnavailableError, temporary_folder
 
@@ -90,17 +91,18 @@ def _race(settings: Settings, tell: Callable[[str], None]) -> dict[str, Result]:
     with temporary_folder() as folder:
         task = make_task(settings, Path(folder))
         torch.manual_seed(0)
-        frame = torch.rand(3, settings.height, settings.width)
+        frame = make_frame(task)
         tell("running the plain module, for the differences")
         truth = _plain(task, frame)
         runs, absent = _build_all(task, settings.engines, tell)
-        differences = {name: _difference(run.upscale(frame.to(task.device)), truth) for name, run in runs.items()}
+        pictures = {name: run.upscale(frame.to(task.device)).clone() for name, run in runs.items()}
+        differences = {name: _difference(pictures[name], truth) for name, run in runs.items() if run.is_same}
         seconds: dict[str, list[float]] = {name: [] for name in runs}
         for number in range(settings.frames):
             tell(f"round {number + 1} of {settings.frames}")
             for name, run in runs.items():
                 seconds[name].append(_timed(run, frame.to(task.device)))
-    present = {name: Result(name, tuple(seconds[name]), differences[name]) for name in runs}
+    present = {name: Result(name, tuple(seconds[name]), differences.get(name)) for name in runs}
     return {name: present.get(name) or absent[name] for name in settings.engines}
 
 
@@ -119,6 +121,12 @@ def make_task(settings: Settings, folder: Path) -> Task:
     device = find_devices(settings.device)[0]
     precision: Precision = choose_precision(settings.precision, device)
     return Task(_network(settings.model), settings.width, settings.height, precision, device, folder)
+
+
+def make_frame(task: Task) -> Tensor:
+    """Make what is upscaled: noise [3, H, W], or five frames of it for a model that looks at neighbours."""
+    count = (UpscaleOptions.frames,) if isinstance(task.network, TFDAT) else ()
+    return torch.rand(*count, 3, task.height, task.width)
 
 
 def _network(model: str) -> FDAT:
@@ -172,7 +180,7 @@ def _rise_of_contestant(settings: Settings, name: str) -> int | None:
     with temporary_folder() as folder:
         task = make_task(settings, Path(folder))
         run = CONTESTANTS[name](task)
-        frame = torch.rand(3, settings.height, settings.width, device=task.device)
+        frame = make_frame(task).to(task.device)
         if task.device.type == "cuda":
             return _rise_on_cuda(lambda: run.upscale(frame), task.device)
         if task.device.type == "cpu" and sys.platform == "linux":

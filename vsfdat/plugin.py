@@ -13,7 +13,7 @@ import torch
 import vapoursynth as vs
 import vsutil
 
-from . import color
+from . import color, mlrt
 from .arch import FDAT, TFDAT
 from .engine import Engine
 from .engine.slots import build_slots, count_slots, settle_precision
@@ -62,7 +62,8 @@ def upscale(
     Args:
         clip: Any constant format and size. Gray becomes RGB, unless the network has one channel; a network of one
             channel is run on each plane of RGB.
-        model: A name that `list_models` gives, the path of a checkpoint, or a network that `load_model` gave.
+        model: A name that `list_models` gives, the path of a checkpoint, or a network that `load_model` gave; or a
+            published model that `vsfdat models --all` lists, which is fetched here, once.
         device: "auto" for the GPU or else the CPU, or a name such as "cpu", "cuda:1", "mps"; several names, with commas
             between or as a list, share the frames among them.
         precision: "fp32", "fp16", "bf16", or "auto": fp16 on CUDA, fp32 elsewhere.
@@ -73,7 +74,8 @@ def upscale(
         num_streams: Frames at a time on each device; None for 2 on CUDA, 1 elsewhere (on a CPU one frame uses all
             cores).
         engine: "exact" gives the whole frame's picture in strips, fast and in little memory; "reference" runs the plain
-            network, to compare with.
+            network, to compare with; "mlrt" hands it to an installed plugin of vs-mlrt, which `device` may name, as in
+            "ov", "ort:1" or "cpu".
         frames: As many successive frames as a temporal model (TFDAT) looks at for each of them: odd, at least 3. Beyond
             the clip's ends and beyond cuts it is shown the nearest frame on this side. Other models look at one frame.
         compile: Whether torch.compile builds the plain network of `engine="reference"`, which takes a minute or more at
@@ -96,6 +98,9 @@ def upscale(
         )  # fmt: skip
         module = model if isinstance(model, FDAT) else load_model(model)
         target = color.network_format(clip, _channels(module))
+        if options.engine == "mlrt":
+            source = color.to_network(clip.std.ModifyFrame(clip, _sort_out()), target)
+            return mlrt.upscale(source, target, module, options, _alpha_resizer)
         reach = options.frames // 2 if isinstance(module, TFDAT) else 0
         slots = [Slot(work, device) for device, work in _workers(build_slots(module, options), reach)]
         return _wire(clip, target, module.config.scale, Pipeline(slots, _is_script_over()), reach)

@@ -1,5 +1,6 @@
 """A film as it is opened for work: whoever makes a segment of it opens it like this, here or on another machine."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,4 +73,6 @@ def _upscale(
 def _least_ahead(settings: Settings) -> int:
     from vsfdat import plugin  # loaded by now
 
+    if settings.upscale.engine == "mlrt":  # its plugins have threads of their own, at most one a core
+        return 1 + (settings.upscale.num_streams or os.cpu_count() or 1)
     return 1 + plugin.count_slots(settings.upscale.device, settings.upscale.num_streams)

@@ -1,0 +1,28 @@
+"""Where the user's own files are: what can be had again, what is configured, what is remembered."""
+
+from pathlib import Path
+
+
+def cache_folder(kind: str) -> Path:
+    """Name the folder for what can be fetched or made again; it may be deleted at any time, and need not be there.
+
+    Args:
+        kind: Of things, as in "models".
+    """
+    import platformdirs
+
+    return Path(platformdirs.user_cache_path("vsfdat", appauthor=False)) / kind
+
+
+def user_catalogue() -> Path:
+    """Name the file in which a user lists models beside ours."""
+    import platformdirs
+
+    return Path(platformdirs.user_config_path("vsfdat", appauthor=False)) / "models.toml"
+
+
+def memory_file() -> Path:
+    """Name the file that remembers what was fetched, and which licences were accepted."""
+    import platformdirs
+
+    return Path(platformdirs.user_state_path("vsfdat", appauthor=False)) / "models.json"

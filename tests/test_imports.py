@@ -20,8 +20,18 @@ def read_table() -> dict[str, set[str]]:
 
 
 MAY_IMPORT = read_table()
-HOMES = {"vapoursynth": {"plugin", "color", "encode"}, "vsutil": {"plugin", "color", "encode"}}
-OPTIONAL = {"av", "rich", "cyclopts", "bestsource", "openvino", "onnx", "onnxruntime", "matplotlib"}
+HOMES = {"vapoursynth": {"plugin", "mlrt", "color", "encode"}, "vsutil": {"plugin", "mlrt", "color", "encode"}}
+OPTIONAL = {
+    "av",
+    "rich",
+    "cyclopts",
+    "bestsource",
+    "openvino",
+    "onnx",
+    "onnxruntime",
+    "onnxconverter_common",
+    "matplotlib",
+}
 FILES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
 
 

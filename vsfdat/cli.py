@@ -53,11 +53,23 @@ def upscale(
         sys.exit(status)
 
 
-def models() -> None:
-    """List the models that can be named; the first is the default."""
+def models(*, all: bool = False) -> None:
+    """List the models that can be named; the first is the default.
+
+    Parameters
+    ----------
+    all
+        Those too that others have published, and that are fetched by their names.
+    """
     from vsfdat.models import list_models
 
     listed = list_models()
+    if all:
+        from vsfdat.models.command import describe_all
+
+        for line in describe_all(listed):
+            console.show(line)
+        return
     width = max(len(info.name) for info in listed)
     for info in listed:
         console.show(f"{info.name:{width}}  {info.scale}x  {info.license}  {info.description}")
@@ -118,6 +130,8 @@ def _app() -> Any:
     import cyclopts
 
     from vsfdat.bench.command import bench
+    from vsfdat.export.command import export
+    from vsfdat.models.command import download
     from vsfdat.quality.commands import compare, evaluate
     from vsfdat.training.commands import pack, train
 
@@ -133,6 +147,8 @@ def _app() -> Any:
     app.default(upscale)
     for command in _COMMANDS:
         app.command(command)
+    app.command(download)
+    app.command(export)
     app.command(bench)
     app.command(train)
     app.command(evaluate, name="eval")

@@ -34,6 +34,14 @@ class UnknownModelError(VsfdatError):
     """A model name is neither in the catalog nor a file."""
 
 
+class DownloadError(VsfdatError):
+    """A published model cannot be listed or fetched."""
+
+
+class ExportError(VsfdatError):
+    """A network cannot be exported, or what was exported makes another picture."""
+
+
 class NotFiniteError(VsfdatError):
     """The network gave NaN or Inf for a frame, in full precision too."""
 

@@ -14,7 +14,7 @@ from .models import DEFAULT_MODEL
 
 Precision = Literal["fp32", "fp16", "bf16"]
 PrecisionChoice = Literal["auto", "fp32", "fp16", "bf16"]
-Kind = Literal["exact", "reference"]
+Kind = Literal["exact", "reference", "mlrt"]
 CodecName = Literal["h264", "hevc", "av1", "ffv1"]
 EncoderKind = Literal["auto", "software", "nvenc", "qsv", "amf"]
 
@@ -47,14 +47,15 @@ class UpscaleOptions:
     """The arguments of `vsfdat.upscale`, which says more of each.
 
     Args:
-        model: A name that `vsfdat models` lists, or the path of a checkpoint.
+        model: A name that `vsfdat models --all` lists, or the path of a checkpoint.
         device: auto, cpu, cuda, cuda:1, mps; several with commas between.
         precision: Of the arithmetic; auto is fp16 on CUDA, else fp32.
         tile: Width and height of the pieces that a frame is cut into, for short memory; the picture is then
             approximate.
         overlap: Pixels that neighbouring tiles share.
         num_streams: Frames at a time on each device.
-        engine: exact gives the whole frame's picture fast and in little memory; reference runs the plain network.
+        engine: exact gives the whole frame's picture fast and in little memory; reference runs the plain network; mlrt
+            hands it to an installed plugin of vs-mlrt.
         height: Of the output in pixels, its width follows; by default what the model gives. The model goes over the
             picture as often as that takes.
         scale: Width and height of the output in times the input's, instead of a height.

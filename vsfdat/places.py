@@ -20,3 +20,17 @@ def cache_folder(kind: str) -> Path:
 def keeps_kernels() -> bool:
     """Tell whether compiled kernels are kept from run to run: unless the environment has VSFDAT_CACHE=off."""
     return os.environ.get("VSFDAT_CACHE") != "off"
+
+
+def user_catalogue() -> Path:
+    """Name the file in which a user lists models beside ours."""
+    import platformdirs
+
+    return Path(platformdirs.user_config_path("vsfdat", appauthor=False)) / "models.toml"
+
+
+def memory_file() -> Path:
+    """Name the file that remembers what was fetched, and which licences were accepted."""
+    import platformdirs
+
+    return Path(platformdirs.user_state_path("vsfdat", appauthor=False)) / "models.json"

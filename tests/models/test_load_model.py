@@ -161,7 +161,10 @@ def test_unknown_names() -> None:
     with pytest.raises(UnknownModelError) as caught:
         load_model("fdat-huge")
     names = ", ".join(info.name for info in list_models())
-    assert str(caught.value) == f"model must be one of {names}, or the path of a checkpoint file, passed 'fdat-huge'"
+    assert str(caught.value) == (
+        f"model must be one of {names}, another of `vsfdat models --all`, or the path of a checkpoint file, "
+        "passed 'fdat-huge'"
+    )
     with pytest.raises(UnknownModelError, match=r"^model file not found: nowhere\.safetensors$"):
         load_model("nowhere.safetensors")
 

@@ -478,8 +478,8 @@ BAD = [
     ({"device": "cuda:1"}, "device 'cuda:1' is not here, use one of auto, cpu"),
     ({"device": []}, "device must be a name or a list of names, passed []"),
     ({"model": "fdat-huge"},
-     "model must be one of fdat-tiny-2x, fdat-tiny-2x-fast, fdat-tiny-2x-restore, fdat-tiny-1x-restore, or the "
-     "path of a checkpoint file, passed 'fdat-huge'"),
+     "model must be one of fdat-tiny-2x, fdat-tiny-2x-fast, fdat-tiny-2x-restore, fdat-tiny-1x-restore, "
+     "another of `vsfdat models --all`, or the path of a checkpoint file, passed 'fdat-huge'"),
     ({"model": "missing.pth"}, "model file not found: missing.pth"),
     ({"model": tiny_fdat(num_out_ch=1)},
      "model must have 1 or 3 channels, as many out as in, passed one of 3 in and 1 out"),

@@ -19,6 +19,8 @@ from vsfdat.console import missing
 from vsfdat.engine import Precision
 from vsfdat.engine.device import DTYPES
 from vsfdat.engine.slots import build_slot
+from vsfdat.errors import ExportError
+from vsfdat.export import write_onnx
 
 
 @dataclass(frozen=True)
@@ -168,17 +170,13 @@ def _need_cpu(task: Task) -> None:
 
 
 def _export(task: Task) -> Path:
-    """Write the community's ONNX graph of the network at the frame's size, once a size."""
-    try:
-        import onnx  # noqa: F401
-    except ImportError:
-        raise UnavailableError(missing("onnx", install="onnx")) from None
+    """Write the plain ONNX graph of the network at the frame's size, once a size."""
     path = task.folder / f"fdat-{task.width}x{task.height}.onnx"
-    if not path.exists():
-        module = _spandrels(Task(task.network, task.width, task.height, "fp32", torch.device("cpu"), task.folder))
-        example = torch.zeros(1, 3, task.height, task.width)
-        module.requires_grad_(False)  # or tracing would keep every map of the frame for a backward pass
-        torch.onnx.export(module, (example,), str(path), dynamo=False, opset_version=17, input_names=["input"])
+    try:
+        if not path.exists():
+            write_onnx(task.network, path, size=(task.width, task.height))
+    except ExportError as error:
+        raise UnavailableError(str(error)) from None
     return path
 
 

@@ -43,7 +43,9 @@ def identify(path: Path, codec: Codec, options: Options, settings: Settings) -> 
         "start": settings.start,
         "end": settings.end,
         "model": hash_file(find_model(upscale.model)),
-        "precision": settle_precision(upscale.device, upscale.precision),
+        "precision": f"{upscale.precision} on {upscale.device}"
+        if upscale.engine == "mlrt"
+        else settle_precision(upscale.device, upscale.precision),
         "tile": f"{upscale.tile[0]}x{upscale.tile[1]}, overlap {upscale.overlap}" if upscale.tile else None,
         **{name: value for name, value in vars(upscale).items() if name not in _SAID_OTHERWISE},
         "encoder": codec.encoder.name,

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -96,4 +97,6 @@ def _importing(name: str) -> Iterator[None]:
 def _least_ahead(settings: Settings) -> int:
     from vsfdat import plugin  # loaded by now
 
+    if settings.upscale.engine == "mlrt":  # its plugins have threads of their own, at most one a core
+        return 1 + (settings.upscale.num_streams or os.cpu_count() or 1)
     return 1 + plugin.count_slots(settings.upscale.device, settings.upscale.num_streams)

@@ -64,6 +64,8 @@ def build(
     """
     if kind not in KINDS:
         raise ValueError(f"engine must be one of {', '.join(KINDS)}, passed {kind!r}")
+    if kind == "mlrt":
+        raise ValueError('engine="mlrt" is for clips, whose frames plugins of VapourSynth make')
     if kind == "exact" and compile:
         raise ValueError('compile must be False with engine="exact", whose kernels are compiled already')
     dtype = DTYPES[precision]

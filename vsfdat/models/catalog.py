@@ -1,4 +1,4 @@
-"""The models that the package embeds."""
+"""Models by name: those that the package embeds, and those that others have published."""
 
 import os
 from dataclasses import dataclass
@@ -6,10 +6,11 @@ from pathlib import Path
 
 from vsfdat.errors import UnknownModelError
 
+from .public import SUFFIXES, PublicModel, list_public_models
+
 DEFAULT_MODEL = "fdat-tiny-2x"
 
 _WEIGHTS = Path(__file__).parent / "weights"
-_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,17 @@ def list_models() -> tuple[ModelInfo, ...]:
 
 def is_model(file: str | Path) -> bool:
     """Tell a model's name or a checkpoint from other files, by the name alone."""
-    return Path(file).suffix.lower() in _SUFFIXES or str(file) in [info.name for info in _MODELS]
+    if Path(file).suffix.lower() in SUFFIXES or str(file) in [info.name for info in _MODELS]:
+        return True
+    return not Path(file).exists() and _published(str(file)) is not None
 
 
 def find_model(model: str | Path) -> Path:
-    """Turn a catalog name or a path into the path of an existing file.
+    """Turn a name or a path into the path of an existing file; a published model is fetched where it is not here.
 
     Raises:
         UnknownModelError: It is neither.
+        DownloadError: A published model cannot be fetched.
     """
     for info in _MODELS:
         if model == info.name:
@@ -59,11 +63,22 @@ def find_model(model: str | Path) -> Path:
             return path
     except OSError as error:  # a name too long, a folder that may not be searched
         raise UnknownModelError(f"model file cannot be read: {path} ({error.strerror})") from error
-    if path.suffix.lower() in _SUFFIXES:
+    if path.suffix.lower() in SUFFIXES:
         fault = "is a folder" if path.is_dir() else "is a pipe or a device" if path.exists() else "not found"
         raise UnknownModelError(f"model file {fault}: {path}")
+    if published := _published(str(model)):
+        from .fetch import fetch
+
+        return fetch(published)
     names = ", ".join(info.name for info in _MODELS)
-    raise UnknownModelError(f"model must be one of {names}, or the path of a checkpoint file, passed {str(model)!r}")
+    raise UnknownModelError(
+        f"model must be one of {names}, another of `vsfdat models --all`, or the path of a checkpoint file, "
+        f"passed {str(model)!r}"
+    )
+
+
+def _published(name: str) -> PublicModel | None:
+    return next((model for model in list_public_models() if model.name == name), None)
 
 
 def _expanded(model: str | Path) -> Path:

@@ -13,6 +13,7 @@ from vsfdat.errors import printable
 from .catalog import find_model, list_models
 from .checkpoint import read_state_dict
 from .detect import load_into_network
+from .public import list_public_models
 
 # Files that travel without their licence, and what their authors publish them under.
 _PUBLISHED_LICENSES = ((r"janai", "CC BY-NC 4.0 (the-database, MangaJaNai)"),)
@@ -70,6 +71,9 @@ def find_license(path: Path) -> str:
     for info in list_models():
         if info.path == path:
             return info.license
+    for model in list_public_models():
+        if path.name == model.file or path.stem == model.name:
+            return f"{model.licence} ({model.author}, {model.page})"
     metadata = _metadata(path)
     stated = metadata.get("license") or metadata.get("modelspec.license")
     if stated:

@@ -82,7 +82,7 @@ def _check_bare(file: IO[bytes], name: str, *, is_torchs: bool) -> None:
 
 def _check_zip(path: Path) -> None:
     """Refuse other archives, and entries that are not simply there, each in bytes of its own."""
-    with _Frugal(path) as file, zipfile.ZipFile(file) as archive:
+    with Frugal(path) as file, zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         pickles = [entry for entry in entries if entry.filename.endswith("/data.pkl")]
         if not pickles:
@@ -117,10 +117,11 @@ def check_claim(path: Path, claimed: int, of: str) -> None:
         raise CheckpointError(f"{path.name}: its {of} claim {claimed / 1e6:.1f} MB in a file of {size / 1e6:.1f} MB")
 
 
-class _Frugal(io.FileIO):
+class Frugal(io.FileIO):
     """A file of which nobody reads much at once: an archive's directory may be as large as the whole file."""
 
     def read(self, size: int | None = -1) -> bytes:
+        """Read as files do, and refuse what would be a whole directory of a hostile archive."""
         if size is not None and size > _MOST_BYTES_OF_NAMES:
             raise zipfile.BadZipFile("too many entries")
         return super().read(size)

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import vapoursynth as vs
 import vsutil
 
-from vsfdat import color
+from vsfdat import color, mlrt
 from vsfdat.arch import FDAT, TFDAT
 from vsfdat.engine.slots import build_slots
 from vsfdat.errors import VsfdatError
@@ -23,6 +22,7 @@ from vsfdat.pipeline import Pipeline
 from .finish import finish, settle, to_format
 from .neighbours import Neighbours
 from .repeats import Repeats, Source
+from .script import close_with_core, is_script_over
 from .workers import SourcePipeline, make_slots
 
 
@@ -54,7 +54,8 @@ def upscale(
     Args:
         clip: Any constant format and size. Gray becomes RGB, unless the network has one channel; a network of one
             channel is run on each plane of RGB.
-        model: A name that `list_models` gives, the path of a checkpoint, or a network that `load_model` gave.
+        model: A name that `list_models` gives, the path of a checkpoint, or a network that `load_model` gave; or a
+            published model that `vsfdat models --all` lists, which is fetched here, once.
         device: "auto" for the GPU or else the CPU, or a name such as "cpu", "cuda:1", "mps"; several names, with commas
             between or as a list, share the frames among them.
         precision: "fp32", "fp16", "bf16", or "auto": fp16 on CUDA, fp32 elsewhere.
@@ -65,7 +66,8 @@ def upscale(
         num_streams: Frames at a time on each device; None for 2 on CUDA, 1 elsewhere (on a CPU one frame uses all
             cores).
         engine: "exact" gives the whole frame's picture in strips, fast and in little memory; "reference" runs the plain
-            network, to compare with.
+            network, to compare with; "mlrt" hands it to an installed plugin of vs-mlrt, which `device` may name, as in
+            "ov", "ort:1" or "cpu".
         height: Of the result in pixels; its width follows, rounded to an even one. The network goes over the picture as
             often as that takes (a 2x model twice for three times the size), and Lanczos does the rest.
         scale: Width and height of the result in times the clip's, instead of a height.
@@ -147,11 +149,13 @@ def _prepare(clip: vs.VideoNode, target: vs.VideoFormat) -> vs.VideoNode:
 
 def _pass_over(source: vs.VideoNode, module: FDAT, target: vs.VideoFormat, options: UpscaleOptions) -> vs.VideoNode:
     """Make the clip of what the network makes of each frame."""
+    if options.engine == "mlrt":
+        return mlrt.upscale(source, target, module, options, _alpha_resizer)
     reach = options.frames // 2 if isinstance(module, TFDAT) else 0
     slots = make_slots(build_slots(module, options), reach)
     scale = module.config.scale
     blank = source.std.BlankClip(source.width * scale, source.height * scale, target.id, keep=True)
-    make = _maker(blank, Pipeline(slots, _is_script_over()), options.dedup)
+    make = _maker(blank, Pipeline(slots, is_script_over()), options.dedup)
     return _wire(source, blank, make, reach)
 
 
@@ -166,7 +170,7 @@ def _maker(
         pipeline(sources, made[0].dtype).into(made)
         return frame
 
-    _close_with_core(pipeline)
+    close_with_core(pipeline)
     if dedup is None:
         return lambda sources: (make(sources), False)
     repeats = Repeats(dedup)
@@ -248,42 +252,6 @@ def _alpha_resizer(blank: vs.VideoNode) -> Callable[[vs.VideoFrame], vs.VideoNod
         return resized.std.Loop(blank.num_frames)
 
     return resize
-
-
-def _is_script_over() -> Callable[[], bool]:
-    """Make what tells whether this script is being closed, from any thread.
-
-    VapourSynth waits for all frames that were asked for before it calls what is registered on destroy, and refuses to
-    register more in the meantime.
-    """
-    environment = vs.get_current_environment()
-
-    def nothing() -> None: ...
-
-    def is_over() -> bool:
-        try:
-            with environment.use():
-                vs.register_on_destroy(nothing)
-                vs.unregister_on_destroy(nothing)
-        except (ValueError, RuntimeError):  # being destroyed, or destroyed already
-            return True
-        return False
-
-    return is_over
-
-
-def _close_with_core(pipeline: SourcePipeline) -> None:
-    """Free threads and device memory before VapourSynth frees the script; a previewer's process lives on.
-
-    Weakly, because a clip that its script drops should not wait for that.
-    """
-    alive = weakref.ref(pipeline)
-
-    def close() -> None:
-        if (pipeline := alive()) is not None:
-            pipeline.close()
-
-    vs.register_on_destroy(close)
 
 
 @contextlib.contextmanager

@@ -38,6 +38,7 @@ def identify(path: Path, codec: Codec, options: Options, settings: Settings) -> 
         "source": f"{path.stat().st_size} bytes with hash {_hash_ends(path)}",
         "start": settings.start,
         "end": settings.end,
+        "deinterlace": settings.deinterlace,
         "model": hash_file(find_model(upscale.model)),
         "precision": settle_precision(upscale.device, upscale.precision),
         "tile": f"{upscale.tile[0]}x{upscale.tile[1]}, overlap {upscale.overlap}" if upscale.tile else None,
@@ -57,6 +58,7 @@ def identify_work(path: Path, options: Options, settings: Settings, work: Work) 
         **identify(path, video.codec, options, settings),
         "frames": len(video.starts),
         "times": _hash_times(video.starts),
+        "fields": work.source.fields,
         **_name_options(video.options),
     }
 

@@ -8,7 +8,8 @@ import vapoursynth as vs
 
 from vsfdat.options import Settings
 
-from .input.source import Source, cut, open_source
+from .fields import restore
+from .input.source import Source, around, cut, open_source
 from .output.codecs import Codec
 from .output.encoders import Options
 from .output.picture import Picture, describe, settle_matrix, to_encoder
@@ -51,7 +52,10 @@ def open_work(
     """
     kept = {"audio": not settings.no_audio, "subtitles": not settings.no_subtitles}
     plan = plan_streams(path, container, codec.encoder.name, **kept)
-    source = cut(open_source(path), settings.start, settings.end)
+    source = open_source(path)
+    source = cut(
+        restore(around(source, settings.start, settings.end), settings.deinterlace), settings.start, settings.end
+    )
     arrivals = Arrivals()
     clip, picture = _upscale(source, codec, settings, network, arrivals)
     video = Video(clip, source, picture, codec, plan.encoder_options(options))

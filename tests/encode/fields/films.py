@@ -91,14 +91,16 @@ def recognise(frame: vs.VideoFrame, pictures: Sequence[Planes], *, is_top_first:
     return "woven" if is_woven else "video", kept[0]
 
 
-def name_first(shown: Sequence[tuple[str, int]], pictures: Sequence[Planes], *, is_top_first: bool = True) -> list[tuple[str, int]]:
+def name_first(
+    shown: Sequence[tuple[str, int]], pictures: Sequence[Planes], *, is_top_first: bool = True
+) -> list[tuple[str, int]]:
     """Name pictures as `recognise` does, by the first of those that are equal."""
-    rows = {"film": slice(None), "video": slice(0 if is_top_first else 1, None, 2)}
-    known: dict[tuple[str, bytes], int] = {}
-    return [
-        (kind, known.setdefault((kind, b"".join(plane[rows[kind]].tobytes() for plane in pictures[n])), n))
-        for kind, n in sorted(shown)
-    ]
+    names: dict[tuple[str, int], int] = {}
+    for kind, rows in {"film": slice(None), "video": slice(0 if is_top_first else 1, None, 2)}.items():
+        known: dict[bytes, int] = {}
+        for n, picture in enumerate(pictures):
+            names[kind, n] = known.setdefault(b"".join(plane[rows].tobytes() for plane in picture), n)
+    return [(kind, names[kind, n]) for kind, n in shown]
 
 
 def _are_equal(planes: Sequence[NDArray[np.uint8]], others: Planes, rows: slice) -> bool:

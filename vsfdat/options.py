@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from .models import DEFAULT_MODEL
 
@@ -17,6 +17,7 @@ PrecisionChoice = Literal["auto", "fp32", "fp16", "bf16"]
 Kind = Literal["exact", "reference", "mlrt"]
 CodecName = Literal["h264", "hevc", "av1", "ffv1"]
 EncoderKind = Literal["auto", "software", "nvenc", "qsv", "amf"]
+DeinterlaceChoice = Literal["auto", "off", "bwdif", "ivtc"]
 
 
 _LARGEST_SCALE = 64
@@ -123,6 +124,8 @@ class Settings:
         crf: The encoder's quality, lower is better and larger; by default 17 for h264, 18 for hevc, 24 for av1.
         preset: The encoder's speed, by its own names: medium for h264 and hevc, 6 for av1; p5 for nvenc, medium for
             qsv, quality for amf.
+        deinterlace: auto looks for fields: film out of 3:2 pulldown, interlaced video by BWDIF, whole pictures as they
+            are; bwdif deinterlaces every frame, ivtc takes all for film, off leaves all as it is.
         start: Begin here: seconds, or [hours:]minutes:seconds.
         end: Stop before this moment of the input.
         no_audio: Leave sound out.
@@ -133,12 +136,16 @@ class Settings:
         cluster: Have the machines of a Ray cluster do the work: auto for the one that this machine is in, or its
             HOST:PORT.
         upscale: What the network is to do.
+
+    Raises:
+        ValueError: `deinterlace` is none of these. Names of codecs and encoders are checked by who knows them.
     """
 
     codec: CodecName = "h264"
     encoder: EncoderKind = "auto"
     crf: int | None = None
     preset: str | None = None
+    deinterlace: DeinterlaceChoice = "auto"
     start: Moment | None = None
     end: Moment | None = None
     no_audio: bool = False
@@ -148,6 +155,10 @@ class Settings:
     keep_partial: bool = False
     cluster: str | None = None
     upscale: UpscaleOptions = field(default_factory=UpscaleOptions)
+
+    def __post_init__(self) -> None:
+        if self.deinterlace not in (known := get_args(DeinterlaceChoice)):
+            raise ValueError(f"deinterlace must be one of {', '.join(known)}, passed {self.deinterlace!r}")
 
 
 def _is_number(value: object) -> bool:

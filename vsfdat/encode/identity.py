@@ -42,6 +42,7 @@ def identify(path: Path, codec: Codec, options: Options, settings: Settings) -> 
         "source": f"{path.stat().st_size} bytes with hash {_hash_ends(path)}",
         "start": settings.start,
         "end": settings.end,
+        "deinterlace": settings.deinterlace,
         "model": hash_file(find_model(upscale.model)),
         "precision": f"{upscale.precision} on {upscale.device}"
         if upscale.engine == "mlrt"
@@ -62,6 +63,7 @@ def identify_work(path: Path, options: Options, settings: Settings, work: Work) 
         **identify(path, video.codec, options, settings),
         "frames": len(video.starts),
         "times": _hash_times(video.starts),
+        "fields": work.source.fields,
         **_name_options(video.options),
     }
 

@@ -14,7 +14,8 @@ import vapoursynth as vs
 
 from vsfdat.options import Settings
 
-from .input.source import Source, cut, open_source
+from .fields import restore
+from .input.source import Source, around, cut, open_source
 from .output.codecs import Codec
 from .output.encoders import Options
 from .output.picture import Picture, describe, settle_matrix, to_encoder
@@ -58,7 +59,8 @@ def open_work(
     kept = {"audio": not settings.no_audio, "subtitles": not settings.no_subtitles}
     plan = plan_streams(path, container, codec.encoder.name, **kept)
     with _importing("torch"):  # which takes as many seconds as indexing may
-        source = cut(open_source(path), settings.start, settings.end)
+        source = around(open_source(path), settings.start, settings.end)
+        source = cut(restore(source, settings.deinterlace), settings.start, settings.end)
     arrivals = Arrivals()
     clip, picture = _upscale(source, codec, settings, network, arrivals)
     video = Video(clip, source, picture, codec, plan.encoder_options(options))

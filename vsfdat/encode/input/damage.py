@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import threading
 from time import monotonic
 from types import TracebackType
@@ -27,7 +28,7 @@ class DamageCount:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._damaged: list[int] = []
-        self._seen = source.pts[0]
+        self._seen = source.film.pts[0]
         self._is_stopping = threading.Event()
         self._thread = threading.Thread(target=self._count, name="vsfdat-damage", daemon=True)
 
@@ -43,7 +44,7 @@ class DamageCount:
 
     def tell(self, frames: int) -> None:
         """Warn of the damage in the first so many frames of the source, if there is any."""
-        film, last = self._source.film, self._source.pts[max(frames - 1, 0)]
+        film, last = self._source.film, self._source.in_film(self._source.pts[max(frames - 1, 0)])
         deadline = monotonic() + _PATIENCE
         while self._thread.is_alive() and self._seen <= last and monotonic() < deadline:
             self._thread.join(0.02)
@@ -57,10 +58,10 @@ class DamageCount:
             )  # fmt: skip
 
     def _count(self) -> None:
-        first, last = self._source.pts[0], self._source.pts[-1]
+        first, last = map(self._source.in_film, (self._source.pts[0], self._source.pts[-1]))
         # What cannot be read at all is told by those who need it.
         with contextlib.suppress(EncodeError, OSError):
-            for pts, picture in self._source.film.decode(first):
+            for pts, picture in self._source.film.decode(math.floor(first)):
                 self._seen = pts
                 if (picture is None or picture.is_corrupt) and pts >= first:
                     self._damaged.append(pts)

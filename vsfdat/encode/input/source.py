@@ -30,6 +30,9 @@ _CONSTANT = (
     "_Matrix", "_Primaries", "_Transfer", "_Range", "_ChromaLocation", "_FieldBased", "_SARNum", "_SARDen",
 )  # fmt: skip
 
+# Frames beside a cut that are looked at: cadences of film go round in ten.
+_AROUND = 30
+
 # Of seconds: by less, a careless muxer sets single frames back; by more, another recording begins.
 _JUMP = Fraction(1, 2)
 
@@ -40,7 +43,7 @@ class Source:
 
     `pts` are the frames' times and `end` is when the last one goes, in units of `time_base`, as the file has them;
     `origin`, in the same unit, is the moment that the output counts from. `film` is all of the file, and `mending`
-    asks again for frames of `clip` that could not be had.
+    asks again for frames of `clip` that could not be had. `fields` names what was made of the frames' fields.
     """
 
     path: Path
@@ -52,6 +55,11 @@ class Source:
     film: Film
     mending: Mending
     is_cut: bool = False
+    fields: str = ""
+
+    def in_film(self, time: int | Fraction) -> Fraction:
+        """Give a time in the unit that `film` and the file's packets count in, which may be a coarser one."""
+        return time * self.time_base / self.film.time_base
 
     @property
     def frame_rate(self) -> Fraction:
@@ -98,6 +106,17 @@ def open_source(path: Path) -> Source:
     return Source(path, clip, film.pts, end, film.time_base, film.origin, film, mending)
 
 
+def around(source: Source, start: float | None, end: float | None) -> Source:
+    """Keep the frames of a cut with those a little before and after: who looks at frames looks at no more than these.
+
+    Raises:
+        EncodeError: No frame begins in the cut.
+    """
+    first, stop = _find(source, start, end)
+    first, stop = max(0, first - _AROUND), min(len(source.pts), stop + _AROUND)
+    return replace(source, clip=source.clip[first:stop], pts=source.pts[first:stop], end=_ends(source, stop))
+
+
 def cut(source: Source, start: float | None, end: float | None) -> Source:
     """Keep the frames that begin within [start, end), in seconds from the beginning of the film.
 
@@ -106,6 +125,19 @@ def cut(source: Source, start: float | None, end: float | None) -> Source:
     """
     if start is None and end is None:
         return source
+    first, stop = _find(source, start, end)
+    return replace(
+        source,
+        clip=source.clip[first:stop],
+        pts=source.pts[first:stop],
+        end=_ends(source, stop),
+        origin=source.origin if start is None else source.pts[first],
+        is_cut=True,
+    )
+
+
+def _find(source: Source, start: float | None, end: float | None) -> tuple[int, int]:
+    """Find the frames [first, stop) that begin within [start, end)."""
 
     def first_at(seconds: float) -> int:
         return bisect.bisect_left(source.pts, source.origin + round(Fraction(seconds) / source.time_base))
@@ -118,14 +150,12 @@ def cut(source: Source, start: float | None, end: float | None) -> Source:
             f"{source.path}: no frame from {start or 0:g} s to {'its end' if end is None else f'{end:g} s'}, "
             f"it lasts {lasts:.2f} s"
         )
-    return replace(
-        source,
-        clip=source.clip[first:stop],
-        pts=source.pts[first:stop],
-        end=source.pts[stop] if stop < len(source.pts) else source.end,
-        origin=source.origin if start is None else source.pts[first],
-        is_cut=True,
-    )
+    return first, stop
+
+
+def _ends(source: Source, stop: int) -> int:
+    """Say when the frame before frame `stop` goes."""
+    return source.pts[stop] if stop < len(source.pts) else source.end
 
 
 def _probe(path: Path) -> _Stream:

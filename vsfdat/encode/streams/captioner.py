@@ -36,7 +36,7 @@ class Captioner:
         """Go on from a frame: each segment's captions are its own, whoever made the one before."""
         if self._is_over:
             return
-        begin = self._source.pts[number] - Fraction(self._duration(number), 2)
+        begin = self._source.in_film(self._source.pts[number] - Fraction(self._duration(number), 2))
         if self._captions is None:
             self._captions = Captions(self._source.path, self._plan.video, begin)
         else:
@@ -51,7 +51,8 @@ class Captioner:
         """
         if self._is_over or self._captions is None:
             return picture
-        captions = self._captions.before(self._source.pts[number] + Fraction(self._duration(number), 2))
+        middle = self._source.pts[number] + Fraction(self._duration(number), 2)
+        captions = self._captions.before(self._source.in_film(middle))
         if not captions:
             return picture
         if self._fit:

@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import vapoursynth as vs
 
 from tests.encode.clips import decode, packets
 from tests.encode.fields.films import Planes, draw, spread, weave, write
@@ -26,7 +27,7 @@ def film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Write a telecined film, have it be of several segments, and the network be none."""
 
     def enlarge(clip, **_):
-        return clip.resize.Point(clip.width * 2, clip.height * 2, format=plugin.vs.RGBS)
+        return clip.resize.Point(clip.width * 2, clip.height * 2, format=vs.RGBS)
 
     monkeypatch.setattr(plugin, "upscale", enlarge)
     monkeypatch.setattr(job, "plan_segments", functools.partial(plan_segments, usual=10))

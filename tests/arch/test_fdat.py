@@ -148,7 +148,7 @@ def test_the_public_names_are_the_class_and_a_function_for_each_preset() -> None
     """By these the published usage example builds its networks."""
     published = ["fdat_tiny", "fdat_light", "fdat_medium", "fdat_medium_aligned", "fdat_large", "fdat_xl"]
     assert list(PRESETS) == published
-    assert set(arch.__all__) == {"FDAT", "FDATConfig", "PRESETS", *published}
+    assert set(arch.__all__) == {"FDAT", "FDATConfig", "TFDAT", "TFDATConfig", "PRESETS", *published}
 
 
 @pytest.mark.slow

@@ -1,12 +1,15 @@
-"""The truth: FDAT in plain torch, checkpoint-compatible with the community's, trainable."""
+"""The truth: FDAT, and TFDAT that looks at neighbours, in plain torch, checkpoint-compatible, trainable."""
 
-from .config import PRESETS, FDATConfig
+from .config import PRESETS, FDATConfig, TFDATConfig
 from .fdat import FDAT, fdat_large, fdat_light, fdat_medium, fdat_medium_aligned, fdat_tiny, fdat_xl
+from .tfdat import TFDAT
 
 __all__ = [
     "FDAT",
     "PRESETS",
+    "TFDAT",
     "FDATConfig",
+    "TFDATConfig",
     "fdat_large",
     "fdat_light",
     "fdat_medium",

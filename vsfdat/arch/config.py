@@ -118,6 +118,36 @@ class FDATConfig:
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class TFDATConfig(FDATConfig):
+    """Hold every hyper-parameter of one TFDAT network: FDAT's, and one of its flow; how many frames is in none.
+
+    Args:
+        unshuffle_mod: Always on: scales 1 and 2 are unshuffled.
+        flow_base_ch: Channels of the flow's first convolution; the second and third have 2 and 4 times as many.
+
+    Raises:
+        ValueError: A value is out of range or two of them do not go together.
+
+    Source:
+        https://github.com/the-database/traiNNer-redux
+    """
+
+    unshuffle_mod: bool = True
+    flow_base_ch: int = 32
+
+    def _check(self) -> None:
+        super()._check()
+        if self.num_in_ch != 3 or self.num_out_ch != 3:
+            raise ValueError(
+                f"num_in_ch and num_out_ch must be 3 in TFDAT, passed {self.num_in_ch} and {self.num_out_ch}"
+            )
+        if not self.unshuffle_mod:
+            raise ValueError("unshuffle_mod must be True in TFDAT, passed False")
+        if self.flow_base_ch < 1:
+            raise ValueError(f"flow_base_ch must be at least 1, passed {self.flow_base_ch}")
+
+
 # Source: traiNNer-redux, fdat_arch.py; the head is its default for every size.
 PRESETS: dict[str, FDATConfig] = {
     "fdat_tiny": FDATConfig(

@@ -194,7 +194,9 @@ class FDAT(nn.Module):
         dim = config.embed_dim
 
         first = nn.Conv2d(config.num_in_ch * config.unshuffle**2, dim, 3, padding=1)
-        self.conv_first = nn.Sequential(nn.PixelUnshuffle(config.unshuffle), first) if config.unshuffle > 1 else first
+        self.conv_first: nn.Module = first
+        if config.unshuffle > 1:
+            self.conv_first = nn.Sequential(nn.PixelUnshuffle(config.unshuffle), first)
         depth = len(config.block_types)
         drop_paths = torch.linspace(0, config.drop_path_rate, config.num_groups * depth, device="cpu").tolist()
         self.groups = nn.Sequential(
@@ -205,7 +207,7 @@ class FDAT(nn.Module):
         )
         self.conv_after = nn.Conv2d(dim, dim, 3, padding=1, bias=False)
         self.upsampler = UniUpsampleV3(config.upsampler_type, config.head_scale, dim, config.num_out_ch, config.mid_dim)
-        self.apply(_init_weights)
+        self.apply(init_weights)
 
     def forward(self, x: Tensor) -> Tensor:
         """Upscale a batch of pictures.
@@ -219,8 +221,11 @@ class FDAT(nn.Module):
         h, w = x.shape[-2:]
         scale = self.config.scale
         shallow = self.conv_first(pad_to_multiple(x, self.config.unshuffle))
-        deep = self.conv_after(self.groups(shallow))
-        return self.upsampler(deep + shallow)[..., : h * scale, : w * scale]
+        return self.reconstruct(shallow)[..., : h * scale, : w * scale]
+
+    def reconstruct(self, shallow: Tensor) -> Tensor:
+        """Make the picture of what the first layers found: [B, C, h, w] -> [B, num_out_ch, H·scale, W·scale]."""
+        return self.upsampler(self.conv_after(self.groups(shallow)) + shallow)
 
 
 def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
@@ -231,7 +236,8 @@ def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
     return F.pad(x, (0, pad_w, 0, pad_h), mode=mode)
 
 
-def _init_weights(module: nn.Module) -> None:
+def init_weights(module: nn.Module) -> None:
+    """Begin as training begins: linear layers and convolutions small and random, their biases 0."""
     if isinstance(module, nn.Linear | nn.Conv2d):
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:

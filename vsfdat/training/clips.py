@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from vsfdat.errors import TrainingError
 from vsfdat.quality.downscale import downscale
@@ -12,10 +13,12 @@ from vsfdat.quality.pictures import Picture
 
 from .crops import Crops
 from .degrade import degrade_clip
+from .motions import moved_pairs
 from .recipe import Recipe
 from .sampler import Ahead, Batch, crop_shares, random_colours
 from .scenes import Scene, SceneMaker
 
+_PAIRS = 4  # times as many of them in a batch as of clips: they cost little
 MARGIN = 16  # low-resolution pixels beside a patch, of both sides together: a codec predicts from there, too
 
 
@@ -61,12 +64,25 @@ class ClipSampler(Ahead):
         self._maker = SceneMaker(recipe.clips, (recipe.sampling.patch + MARGIN) * crops.scale, crops.scale)
 
     def _draw(self, step: int) -> Batch:
-        """Low-resolution clips [B, T, H, W, 3] and what their middle frames were [B, H·scale, W·scale, 3], uint8."""
+        """Low-resolution clips [B, T, H, W, 3] and what their middle frames were [B, H·scale, W·scale, 3], uint8.
+
+        For the recipe's first steps, in which the flow learns: what `moved_pairs` gives.
+        """
         draw = np.random.default_rng((self._recipe.run.seed, step))
+        if step < self._recipe.run.align_steps:
+            frames, flow = moved_pairs(self._originals(draw), self._scale, draw)
+            return frames.to(self._device), flow.to(self._device)
         count = self._recipe.sampling.batch // self._middles
         pairs = [pair for _ in range(count) for pair in self._clip(draw)]
         low, high = (np.stack(pictures) for pictures in zip(*pairs, strict=True))
         return torch.from_numpy(low).to(self._device), torch.from_numpy(high).to(self._device)
+
+    def _originals(self, draw: np.random.Generator) -> Tensor:
+        side, large = self._side * self._scale, self._crops.high
+        crops = draw.choice(len(self._shares), _PAIRS * self._recipe.sampling.batch, p=self._shares)
+        rows, columns = (draw.integers(length - side + 1, size=len(crops)) for length in large.shape[1:3])
+        places = zip(crops, rows, columns, strict=True)
+        return torch.from_numpy(np.stack([_square(large[crop], y, x, side) for crop, y, x in places]))
 
     def _clip(self, draw: np.random.Generator) -> list[tuple[Picture, Picture]]:
         """Make a clip, and of each of its middles what the network sees [T, H, W, 3] and what it is to make of it."""

@@ -74,7 +74,7 @@ def train(session: Session) -> Score | None:
     _check(session)
     recipe = read_recipe(session.config)
     beginning = _resumed(session, recipe) if session.resume else _begun(session, recipe)
-    # Clips are made small as they are painted: of the pictures that they are made of, one small copy is more than enough.
+    # Clips are made small as they are painted, so that of their pictures one small copy is more than enough.
     kernels = DownscaleFacts() if isinstance(beginning.config, TFDATConfig) else recipe.downscale
     crops = load_crops(session.data, beginning.config.scale, kernels)
     trainer = _trainer(session, recipe, beginning, crops)

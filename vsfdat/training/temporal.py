@@ -5,11 +5,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vsfdat.arch import TFDAT
-from vsfdat.arch.tfdat import warp
+from vsfdat.arch.tfdat import FlowNet, warp
 
 from .losses import Loss, Objective
 from .recipe import LossFacts, RunFacts
 
+_CONTRAST = 16  # brightness over what differs in it from pixel to pixel and frame to frame, roughly
 _BEYOND = 1.5  # times the range seen in a few pictures: features outside of it are bent at the start
 
 
@@ -35,10 +36,22 @@ def begin_at_centre(module: TFDAT, low: Tensor) -> None:
         weight = nn.init.zeros_(convolution.get_parameter("weight"))
         weight[:, : len(sign), weight.shape[2] // 2, weight.shape[3] // 2] = sign.diag()
         convolution.get_parameter("bias").copy_(bias)
-    for layer in module.flow_net.enc:
-        if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight, a=0.2)
-    nn.init.zeros_(module.flow_net.flow_pred.weight)
+    _begin_flow(module.flow_net)
+
+
+@torch.no_grad()
+def _begin_flow(flow_net: FlowNet) -> None:
+    """Begin to look for motion where it is: brightness is the same in all filters of the first layer, and cancels out.
+
+    What is left of two frames is small, and made as large as features are; so the flow learns in half of the steps.
+    """
+    convolutions = [layer for layer in flow_net.enc if isinstance(layer, nn.Conv2d)]
+    for convolution in convolutions:
+        nn.init.kaiming_normal_(convolution.weight, a=0.2)
+    first = convolutions[0].weight
+    grey = first.view(len(first), 2, 3, 3, 3).mean(dim=2, keepdim=True).expand(-1, -1, 3, -1, -1).flatten(1, 2)
+    first.copy_(_CONTRAST * (grey - grey.mean(dim=(1, 2, 3), keepdim=True)))
+    nn.init.zeros_(flow_net.flow_pred.weight)
 
 
 def build_clip_objective(module: TFDAT, loss: Loss, run: RunFacts, facts: LossFacts) -> Objective:
@@ -71,7 +84,7 @@ def build_clip_objective(module: TFDAT, loss: Loss, run: RunFacts, facts: LossFa
 
 def misalignment(module: TFDAT, frames: Tensor) -> Tensor:
     """Average how far the neighbours [B, T, 3, H, W], moved to where the middle's picture is, are from that."""
-    b, t = frames.shape[:2]
+    t = frames.shape[1]
     neighbours = torch.cat((frames[:, : t // 2], frames[:, t // 2 + 1 :]), dim=1).flatten(0, 1)
     centre = frames[:, t // 2].repeat_interleave(t - 1, dim=0)
     return (warp(neighbours, module.flow_net(neighbours, centre)) - centre).abs().mean()

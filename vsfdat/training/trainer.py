@@ -14,12 +14,14 @@ from vsfdat.errors import TrainingError
 
 from .identity import begin_as_identity
 from .losses import Objective, build_loss, build_objective
+from .motions import motion_error
 from .optimizer import Average, build_optimizers, lr_factor, set_lr
 from .recipe import NetworkFacts, Recipe
 from .sampler import Ahead
-from .temporal import begin_at_centre, build_clip_objective, misalignment
+from .temporal import begin_at_centre, build_clip_objective
 
 _log = logging.getLogger(__name__)
+_ALIGN_FASTER = 2.0  # times the learning rate, while nothing but the flow learns
 _LOOKED_AT = 8  # batches that show what values the features of a network to start from have
 _PAUSE = 5  # a step this many times longer than usual was a pause: a suspended machine, a stopped process
 
@@ -118,8 +120,8 @@ class Trainer:
         torch.manual_seed(self.recipe.run.seed * 1_000_003 + self.step)  # dropout, so that resuming changes nothing
         loss = self._backward(*self._sampler.batch(self.step))
         nn.utils.clip_grad_norm_(self._parameters, facts.clip_norm)
-        begun = 0 if self._aligns else self.recipe.run.align_steps
-        set_lr(self._optimizers, lr_factor(self.step - begun, self.progress, facts))
+        begun, faster = (0, _ALIGN_FASTER) if self._aligns else (self.recipe.run.align_steps, 1.0)
+        set_lr(self._optimizers, faster * lr_factor(self.step - begun, self.progress, facts))
         for optimizer in self._optimizers[:1] if self._aligns else self._optimizers:  # the flow is AdamW's
             optimizer.step()
         self.average.update(self.step)
@@ -145,7 +147,8 @@ class Trainer:
             raise TrainingError("the weights to start from do not fit the recipe's network")
         self.module.load_state_dict(fitting, strict=False)
         if isinstance(self.module, TFDAT) and "temporal_fuse.0.weight" not in fitting:
-            begin_at_centre(self.module, torch.cat([self._sampler.batch(step)[0] for step in range(_LOOKED_AT)]))
+            looked_at = range(self.recipe.run.align_steps, self.recipe.run.align_steps + _LOOKED_AT)
+            begin_at_centre(self.module, torch.cat([self._sampler.batch(step)[0] for step in looked_at]))
             fitting |= {name: own[name].detach().clone() for name in own if name.startswith("temporal_fuse.")}
         if len(fitting) < len(own):
             _log.info("%d of %d tensors begin random, as none to start from fits", len(own) - len(fitting), len(own))
@@ -221,8 +224,11 @@ class Trainer:
             return build_clip_objective(self.module, loss, run, facts)
         return build_objective(self.module, loss, run)
 
+    def _motion_error(self, frames: Tensor, flow: Tensor) -> Tensor:
+        return motion_error(self.module.get_submodule("flow_net"), frames, flow)
+
     def _gradients(self, low: Tensor, high: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        loss = misalignment(self.module, low.movedim(-1, 2) / 255) if self._aligns else self._objective(low, high)
+        loss = (self._motion_error if self._aligns else self._objective)(low, high)
         # The gates that a block does not use get no gradient, but every optimiser step should see the same tensors.
         return loss.detach(), torch.autograd.grad(loss, self._parameters, materialize_grads=True)
 

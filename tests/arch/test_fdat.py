@@ -15,7 +15,7 @@ from vsfdat.arch.config import UPSAMPLER_SCALES
 from vsfdat.arch.upsampler import UniUpsampleV3
 
 SIZES = ((1, 1), (5, 7), (37, 51))
-OURS_ALONE: tuple[str, ...] = ()  # heads that spandrel does not have
+OURS_ALONE = ("lhan_pixelshuffle", "lhan_nearest", "lhan_transpose")  # heads that spandrel does not have
 SPANDRELS = {head: scales for head, scales in UPSAMPLER_SCALES.items() if head not in OURS_ALONE}
 HEADS = [(head, scale) for head, scales in SPANDRELS.items() for scale in scales]
 # Unshuffling is for scales 1 and 2, and asks the head to upsample by 4.
@@ -148,7 +148,7 @@ def test_the_public_names_are_the_class_and_a_function_for_each_preset() -> None
     """By these the published usage example builds its networks."""
     published = ["fdat_tiny", "fdat_light", "fdat_medium", "fdat_medium_aligned", "fdat_large", "fdat_xl"]
     assert list(PRESETS) == published
-    assert set(arch.__all__) == {"FDAT", "FDATConfig", "TFDAT", "TFDATConfig", "PRESETS", *published}
+    assert set(arch.__all__) == {"FDAT", "FDATConfig", "TFDAT", "TFDATConfig", "build_network", "PRESETS", *published}
 
 
 @pytest.mark.slow
@@ -172,7 +172,7 @@ def test_the_documented_example() -> None:
         (
             {"upsampler_type": "bilinear"},
             "upsampler_type must be one of conv, pixelshuffledirect, pixelshuffle, nearest+conv, dysample, "
-            "transpose+conv, lda, pa_up, passed 'bilinear'",
+            "transpose+conv, lda, pa_up, lhan_pixelshuffle, lhan_nearest, lhan_transpose, passed 'bilinear'",
         ),
         ({"scale": 8}, "upsampler_type 'transpose+conv' allows the scales 1, 2, 3, 4, passed 8"),
     ],

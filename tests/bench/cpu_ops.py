@@ -21,7 +21,7 @@ def operations(preset: str, width: int, height: int, dtype: torch.dtype) -> dict
     config = PRESETS[preset]
     c, d, heads, window = config.embed_dim, config.ffn_dim, config.num_heads, config.window_size
     x, out = (torch.randn(height, width, c).to(dtype) for _ in range(2))
-    norm = Norm(torch.ones(c), torch.zeros(c))
+    norm = Norm(torch.ones(c), torch.zeros(c), 1e-5)
     spatial = native.pack_spatial(
         SpatialWeights(norm, torch.randn(3 * c, c) * c**-0.5, None, torch.randn(heads, window**2, window**2),
                        torch.randn(c, 3, 3), window), dtype)  # fmt: skip

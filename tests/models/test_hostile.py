@@ -8,7 +8,7 @@ import pytest
 
 from tests.bench.hostile_kinds import KINDS
 from tests.bench.hostile_models import META
-from vsfdat.arch.config import UPSAMPLER_TYPES
+from vsfdat.arch.heads import META_TYPES
 from vsfdat.errors import CheckpointError
 from vsfdat.models import load_model
 
@@ -36,7 +36,7 @@ SAID = {
     "Meta complex": f"{NO_FDAT}{META} is a tensor of the kind complex64",
     "Meta empty": f"{NO_FDAT}{META} is empty",
     "Meta scale 0": f"{NO_FDAT}scale must be at least 1, passed 0",
-    "Meta head 200": f"{NO_FDAT}MetaUpsample names upsampler 200, and FDAT has {len(UPSAMPLER_TYPES)}",
+    "Meta head 200": f"{NO_FDAT}MetaUpsample names upsampler 200, and FDAT has {len(META_TYPES)}",
     "NaN in a weight": "its weights are damaged, there is NaN or Inf in conv_after.weight; get another file",
     "weights beyond fp32": "its weights are damaged, there is NaN or Inf in conv_after.weight; get another file",
     "0-d tensor": f"{NO_FDAT}conv_after.weight has the shape [] instead of 4 dimensions",

@@ -64,7 +64,7 @@ def cuda_compiling_for(capability: tuple[int, int]) -> Iterator[list[Compiled]]:
     """The same for the CUDA C++ kernels."""
     compiled: list[Compiled] = []
 
-    def load(source: str, facts: tuple[tuple[str, int], ...], device: Any) -> Any:
+    def load(source: str, facts: tuple[tuple[str, float], ...], device: Any) -> Any:
         usage = _resource_usage(build.cubin(source, dict(facts), capability))
         found = dict(re.findall(r"Function (\w+):\s*\n\s*(.*)", usage))
 

@@ -41,7 +41,7 @@ SHAPES = {
 
 @dataclass(frozen=True)
 class Case:
-    """Where and on what a kernel runs; `rows` are those it shall write."""
+    """Where and on what a kernel runs; `rows` are those it shall write, features are `spread` wide around `level`."""
 
     shape: CaseShape
     height: int
@@ -51,6 +51,9 @@ class Case:
     device: torch.device
     padding: int = 0
     seed: int = 0
+    eps: float = 1e-5
+    level: float = 3.0
+    spread: float = 2.0
 
     def random(self, *size: int, scale: float = 1.0) -> Tensor:
         """Numbers in the case's dtype; a fresh generator a call would repeat them, so one is kept by size and seed."""
@@ -60,7 +63,7 @@ class Case:
     def features(self) -> Tensor:
         """A feature map with channels far from zero mean, which LayerNorm must survive; a cut of a larger map."""
         pad = self.padding
-        whole = self.random(self.height + pad, self.width + pad, self.shape.channels + pad) * 2 + 3
+        whole = self.random(self.height + pad, self.width + pad, self.shape.channels + pad) * self.spread + self.level
         return whole[: self.height, : self.width, : self.shape.channels]
 
     def output(self, channels: int | None = None) -> Tensor:
@@ -68,6 +71,10 @@ class Case:
         size = (self.height, self.width + self.padding, channels or self.shape.channels)
         whole = torch.full(size, float("nan"), dtype=self.dtype, device=self.device)
         return whole[:, : self.width]
+
+
+# What LayerNorm adds to variances, and features of a variance of 4e-6, which tell them apart.
+EPSILONS, FAINT = (1e-5, 1e-6), {"level": 0.0, "spread": 2e-3}
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,7 @@ def _error(out: Tensor, truth: Tensor) -> Outcome:
 
 def norm_weights(case: Case) -> Norm:
     c = case.shape.channels
-    return Norm(case.random(c, scale=0.3) + 1, case.random(c + 1, scale=0.3)[:c])
+    return Norm(case.random(c, scale=0.3) + 1, case.random(c + 1, scale=0.3)[:c], case.eps)
 
 
 def spatial_weights(case: Case) -> SpatialWeights:
@@ -125,7 +132,7 @@ def ffn_weights(case: Case) -> FfnWeights:
 
 
 def _layer_norm(x: Tensor, norm: Norm) -> Tensor:
-    return F.layer_norm(x.double(), x.shape[-1:], norm.weight.double(), norm.bias.double(), 1e-5)
+    return F.layer_norm(x.double(), x.shape[-1:], norm.weight.double(), norm.bias.double(), norm.eps)
 
 
 def _depthwise(x: Tensor, conv: Tensor) -> Tensor:

@@ -28,7 +28,8 @@ def skip_without_nvrtc() -> None:
 @parametrize("source", ["ffn", "spatial", "channel", "conv", "matrix"], quick=["conv"])
 def test_compiles(source, capability):
     skip_without_nvrtc()
-    facts = {"C": 24, "D": 48, "D_STEP": 48, "HEADS": 2, "MADE": 24, "WARPS": 4, "STAGES": 2, "BLOCKS_PER_SM": 2}
+    facts = {"C": 24, "D": 48, "D_STEP": 48, "HEADS": 2, "MADE": 24, "WARPS": 4, "STAGES": 2, "BLOCKS_PER_SM": 2,
+             "EPSILON": 1e-6}  # fmt: skip
     assert build.cubin(source, facts, capability)[:4] == b"\x7fELF"
     assert build.cubin(source, facts | {"FDAT_BF16": 1}, capability)[:4] == b"\x7fELF"
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tests.fast_loop import parametrize
-from tests.ops.kernel_cases import KERNELS, TOLERANCES, Case, CaseShape, kernels_of
+from tests.ops.kernel_cases import EPSILONS, FAINT, KERNELS, TOLERANCES, Case, CaseShape, kernels_of
 from vsfdat.ops import native
 from vsfdat.ops.interface import ChannelWeights, FfnWeights, NetworkShape, Norm, SpatialWeights
 
@@ -28,7 +28,7 @@ def normal(*shape: int, scale: float = 1.0) -> Tensor:
 
 
 def norm_weights(c: int) -> Norm:
-    return Norm(1 + normal(c, scale=0.1), normal(c, scale=0.1))
+    return Norm(1 + normal(c, scale=0.1), normal(c, scale=0.1), 1e-5)
 
 
 def spatial_weights(c: int, heads: int, window: int = 8, *, biased: bool = False) -> SpatialWeights:
@@ -246,6 +246,13 @@ def test_the_cases_of_all_backends(kernel: str, dtype: torch.dtype) -> None:
     outcome = KERNELS[kernel](Case(CaseShape(24, 2, 40, qkv_bias=True), 19, 11, (8, 16), dtype, CPU), native)
     assert outcome.error <= TOLERANCES[dtype]
     assert outcome.untouched
+
+
+@pytest.mark.parametrize("eps", EPSILONS)
+@pytest.mark.parametrize("kernel", kernels_of(native))
+def test_layer_norm_has_the_networks_epsilon(kernel: str, eps: float) -> None:
+    case = Case(CaseShape(24, 2, 40), 19, 11, (8, 16), torch.float32, CPU, eps=eps, **FAINT)
+    assert KERNELS[kernel](case, native).error <= TOLERANCES[torch.float32]
 
 
 def test_refuses_what_it_cannot_read() -> None:

@@ -2,7 +2,7 @@
 
 from .config import PRESETS, FDATConfig, TFDATConfig
 from .fdat import FDAT, fdat_large, fdat_light, fdat_medium, fdat_medium_aligned, fdat_tiny, fdat_xl
-from .tfdat import TFDAT
+from .tfdat import TFDAT, build_network
 
 __all__ = [
     "FDAT",
@@ -10,6 +10,7 @@ __all__ = [
     "TFDAT",
     "FDATConfig",
     "TFDATConfig",
+    "build_network",
     "fdat_large",
     "fdat_light",
     "fdat_medium",

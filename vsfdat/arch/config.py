@@ -78,6 +78,16 @@ class FDATConfig:
         return self.scale * self.unshuffle
 
     @property
+    def architecture(self) -> str:
+        """What the community calls the network: an FDAT with one of LHAN's heads is an LHAN."""
+        return "LHAN" if HEADS[self.upsampler_type].lhan else "FDAT"
+
+    @property
+    def layer_norm_eps(self) -> float:
+        """What LayerNorm adds to the variance."""
+        return 1e-6 if HEADS[self.upsampler_type].lhan else 1e-5
+
+    @property
     def ffn_dim(self) -> int:
         """Hidden channels of the FFN."""
         return int(self.embed_dim * self.ffn_expansion_ratio)
@@ -136,12 +146,19 @@ class TFDATConfig(FDATConfig):
     unshuffle_mod: bool = True
     flow_base_ch: int = 32
 
+    @property
+    def architecture(self) -> str:
+        """What the community calls the network."""
+        return "TFDAT"
+
     def _check(self) -> None:
         super()._check()
         if self.num_in_ch != 3 or self.num_out_ch != 3:
             raise ValueError(
                 f"num_in_ch and num_out_ch must be 3 in TFDAT, passed {self.num_in_ch} and {self.num_out_ch}"
             )
+        if HEADS[self.upsampler_type].lhan:
+            raise ValueError(f"upsampler_type must be one of FDAT's in TFDAT, passed {self.upsampler_type!r}")
         if not self.unshuffle_mod:
             raise ValueError("unshuffle_mod must be True in TFDAT, passed False")
         if self.flow_base_ch < 1:

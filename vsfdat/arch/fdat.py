@@ -136,7 +136,7 @@ class SimplifiedDATBlock(nn.Module):
         super().__init__()
         dim = config.embed_dim
         self.block_type = block_type
-        self.n1, self.n2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.n1, self.n2 = (nn.LayerNorm(dim, config.layer_norm_eps) for _ in range(2))
         self.attn: FastSpatialWindowAttention | FastChannelAttention
         if block_type == "spatial":
             self.attn = FastSpatialWindowAttention(dim, config.window_size, config.num_heads, config.qkv_bias)

@@ -10,6 +10,11 @@ def conv3(in_dim: int, out_dim: int) -> nn.Conv2d:
     return nn.Conv2d(in_dim, out_dim, 3, padding=1)
 
 
+def doubled(in_dim: int, out_dim: int) -> nn.ConvTranspose2d:
+    """Make a transposed 4×4 convolution that doubles the size."""
+    return nn.ConvTranspose2d(in_dim, out_dim, 4, stride=2, padding=1)
+
+
 def leaky() -> nn.LeakyReLU:
     """Make the activation that most heads have."""
     return nn.LeakyReLU(0.2, inplace=True)

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .config import TFDATConfig
+from .config import FDATConfig, TFDATConfig
 from .fdat import FDAT, init_weights, pad_to_multiple
 
 FLOW_STRIDE = 8  # pixels on each axis that share one motion before it is scaled up
@@ -129,3 +129,8 @@ class TFDAT(FDAT):
         shuffled = F.pixel_unshuffle(pair.flatten(0, 1), self.config.unshuffle)
         # [B·2, C, h, w] -> [B, 2·C, h, w]
         return self.temporal_fuse(self.conv_first(shuffled).unflatten(0, (-1, 2)).flatten(1, 2))
+
+
+def build_network(config: FDATConfig) -> FDAT:
+    """Build the network that hyper-parameters describe, with initial weights."""
+    return TFDAT(config) if isinstance(config, TFDATConfig) else FDAT(config)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vsfdat.arch.fdat import FastChannelAttention, FastSpatialWindowAttention, SimplifiedDATBlock
 from vsfdat.ops import Ops, PackingOps
@@ -107,12 +107,16 @@ def fold_block(block: SimplifiedDATBlock, ops: PackingOps, device: torch.device,
 
     fold_attention = _fold_spatial if block.block_type == "spatial" else _fold_channel
     ffn = FfnWeights(
-        norm=Norm(cast(block.n2.weight), cast(block.n2.bias)),
+        norm=_norm(block.n2, cast),
         fc1=cast(block.ffn.fc1.weight),
         conv=cast(block.ffn.smix.weight.squeeze(1)),
         fc2=cast(block.ffn.fc2.weight),
     )
     return Block(fold_attention(block, ops, cast, exact), ops.pack_ffn(ffn))
+
+
+def _norm(layer: nn.LayerNorm, cast: _Cast) -> Norm:
+    return Norm(cast(layer.weight), cast(layer.bias), layer.eps)
 
 
 def _fold_spatial(block: SimplifiedDATBlock, ops: PackingOps, cast: _Cast, exact: _Cast) -> SpatialBlock:
@@ -121,7 +125,7 @@ def _fold_spatial(block: SimplifiedDATBlock, ops: PackingOps, cast: _Cast, exact
     head_dim = attention.qkv.in_features // attention.num_heads
     qkv_bias = attention.qkv.bias
     weights = SpatialWeights(
-        norm=Norm(cast(block.n1.weight), cast(block.n1.bias)),
+        norm=_norm(block.n1, cast),
         qkv=cast(fold.scale_into_q(attention.qkv.weight, head_dim)),
         qkv_bias=None if qkv_bias is None else cast(fold.scale_into_q(qkv_bias, head_dim)),
         bias=cast(attention.bias),
@@ -141,7 +145,7 @@ def _fold_channel(block: SimplifiedDATBlock, ops: PackingOps, cast: _Cast, exact
     attention = block.attn
     assert isinstance(attention, FastChannelAttention)
     weights = ChannelWeights(
-        norm=Norm(cast(block.n1.weight), cast(block.n1.bias)),
+        norm=_norm(block.n1, cast),
         conv=cast(block.get_parameter("conv.0.weight").squeeze(1)),
         gate=cast(block.get_parameter("inter.sg.0.weight").flatten()),
     )

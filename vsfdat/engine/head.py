@@ -66,7 +66,7 @@ class Head:
     """
 
     def __init__(self, upsampler: UniUpsampleV3, device: torch.device, dtype: torch.dtype, backend: Backend) -> None:
-        layers: list[nn.Module] = list(copy.deepcopy(upsampler).requires_grad_(False).to(device, dtype))
+        layers: list[nn.Module] = _flat(copy.deepcopy(upsampler).requires_grad_(False).to(device, dtype))
         self._device = device
         self._first: Convolution | None = None
         if _begins_narrow(layers):  # by an op on the whole map, so that no strip computes its neighbours' rows again
@@ -103,6 +103,11 @@ class Head:
             start, stop = (scale * row for row in strip.inner)
             target = picture[:, scale * strip.start : scale * strip.stop]
             target.copy_(made[start:stop].permute(2, 0, 1)[:, : target.shape[1], : target.shape[2]])
+
+
+def _flat(layers: nn.Sequential) -> list[nn.Module]:
+    """List what runs one after the other, in whatever a network's author has put around it."""
+    return [inner for layer in layers for inner in (_flat(layer) if isinstance(layer, nn.Sequential) else [layer])]
 
 
 def _is_doubling(layer: nn.Module) -> TypeGuard[nn.ConvTranspose2d]:

@@ -12,13 +12,13 @@ __all__ = ["DEFAULT_MODEL", "ModelInfo", "list_models", "load_model"]
 
 
 def load_model(model: str | Path = DEFAULT_MODEL) -> "FDAT":
-    """Load an FDAT network, every hyper-parameter read off its tensors.
+    """Load an FDAT network or a relative (LHAN, TFDAT), every hyper-parameter read off its tensors.
 
     Args:
         model: A name that `list_models` gives, or the path of a .safetensors, .pth, .pt or .ckpt file.
 
     Returns:
-        The network in fp32 on the CPU, in eval mode, without gradients.
+        The network in fp32 on the CPU, in eval mode, without gradients; an `arch.TFDAT` where it looks at neighbours.
 
     Raises:
         UnknownModelError: Neither a name in the catalog nor an existing file.

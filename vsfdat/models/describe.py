@@ -7,7 +7,7 @@ from pathlib import Path
 
 from safetensors import safe_open
 
-from vsfdat.arch import FDAT, PRESETS, FDATConfig
+from vsfdat.arch import FDAT, PRESETS, FDATConfig, TFDATConfig
 from vsfdat.errors import printable
 
 from .catalog import find_model, list_models
@@ -22,6 +22,7 @@ _BODY = (
     "embed_dim", "num_groups", "depth_per_group", "num_heads", "window_size", "ffn_expansion_ratio",
     "group_block_pattern", "qkv_bias",
 )  # fmt: skip
+_NEIGHBOURS = "looks at the frames before and after: 5 in all, or another odd number"
 _LONGEST = 1000  # characters of a fact: a file's metadata may be megabytes
 _NOT_SHOWN = ("scale", "drop_path_rate", "drop_rate")  # one is shown above, the others leave no trace in a file
 
@@ -38,8 +39,9 @@ def describe_model(model: str | Path) -> list[tuple[str, str]]:
     config = network.config
     facts = [
         ("file", f"{path} ({path.stat().st_size / 1e6:.2f} MB)"),
-        ("architecture", f"FDAT, {name_preset(config) or 'no known preset'}"),
+        ("architecture", f"{config.architecture}, {name_preset(config) or 'no known preset'}"),
         ("scale", f"{config.scale}x"),
+        *([("neighbours", _NEIGHBOURS)] if isinstance(config, TFDATConfig) else []),
         ("parameters", f"{count_parameters(network):,}"),
         ("licence", find_license(path)),
         *_origin(_metadata(path)),
@@ -54,7 +56,8 @@ def name_preset(config: FDATConfig) -> str | None:
     def body(of: FDATConfig) -> list[object]:
         return [getattr(of, name) for name in _BODY]
 
-    return next((name for name, preset in PRESETS.items() if body(preset) == body(config)), None)
+    known = next((name for name, preset in PRESETS.items() if body(preset) == body(config)), None)
+    return known.replace("fdat", "lhan") if known and config.architecture == "LHAN" else known
 
 
 def count_parameters(network: FDAT) -> int:

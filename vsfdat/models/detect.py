@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vsfdat.arch import FDAT, FDATConfig
+from vsfdat.arch import FDAT, FDATConfig, TFDATConfig, build_network
 from vsfdat.arch.config import BlockType
 from vsfdat.arch.heads import HeadFacts, find_head
 from vsfdat.errors import CheckpointError
@@ -23,6 +23,7 @@ _BLOCK = "groups.0.blocks.0"
 _REQUIRED = (f"{_BLOCK}.n1.weight", f"{_BLOCK}.inter.cg.1.weight", f"{_BLOCK}.ffn.fc1.weight", "conv_after.weight")
 _NO_FDAT = "its tensors describe no FDAT network"
 _META = "upsampler.MetaUpsample"
+_FLOW = "flow_net.enc.0.weight"
 # No network that spandrel knows has so many, and asking it takes long.
 _MOST_TENSORS = 20_000
 # Of what does not fit, this much is told.
@@ -30,7 +31,7 @@ _MOST_NAMES, _LONGEST_NAME = 8, 100
 
 
 def load_into_network(state_dict: StateDict, source: str) -> FDAT:
-    """Build the network that a state dict describes and load it strictly; the dict stays as it is.
+    """Build the network that a state dict describes, FDAT or a relative; load it strictly; the dict stays as it is.
 
     Args:
         state_dict: Parameter names to tensors of any floating type.
@@ -48,8 +49,8 @@ def load_into_network(state_dict: StateDict, source: str) -> FDAT:
     network = _build_without_memory(config, source)
     expected = network.state_dict()
     # Absent in some older files; the network that was built from the tensors knows it anyway.
-    state_dict = {_META: expected[_META]} | state_dict
-    _check_fit(expected, state_dict, source)
+    state_dict = {name: expected[name] for name in (_META,) if name in expected} | state_dict
+    _check_fit(expected, state_dict, config, source)
     network.load_state_dict({key: _own(tensor, expected[key]) for key, tensor in state_dict.items()}, assign=True)
     _check_finite(network, source)
     return network.eval().requires_grad_(False)
@@ -59,7 +60,7 @@ def _build_without_memory(config: FDATConfig, source: str) -> FDAT:
     """Build on torch's meta device: memory is for networks whose tensors are all known to be there."""
     try:
         with torch.device("meta"):
-            return FDAT(config)
+            return build_network(config)
     except (ValueError, ZeroDivisionError) as error:
         head = f"the head {config.upsampler_type} cannot be made of {config.mid_dim} channels"
         raise CheckpointError(f"{source}: {_NO_FDAT}: {head}") from error
@@ -72,7 +73,7 @@ def _check_body(config: FDATConfig, state_dict: StateDict, source: str) -> None:
         {key: tensor for key, tensor in tensors.items() if not key.startswith("upsampler.")}
         for tensors in (plain, state_dict)
     )
-    _check_fit(expected, found, source)
+    _check_fit(expected, found, config, source)
 
 
 def _own(tensor: Tensor, like: Tensor) -> Tensor:
@@ -100,7 +101,8 @@ def detect_config(state_dict: StateDict, source: str = "state dict") -> FDATConf
     try:
         check_tensors(state_dict, whole=_META)
         head, picture = _read_picture(state_dict)
-        config = FDATConfig(**picture, **_read_body(state_dict))
+        body = _read_body(state_dict)
+        config = TFDATConfig(**picture, **body) if _FLOW in state_dict else FDATConfig(**picture, **body)
     except ValueError as error:
         raise CheckpointError(f"{source}: {_NO_FDAT}: {error}") from error
     if head.scale_is_a_guess and not config.unshuffle_mod:
@@ -112,6 +114,9 @@ def _read_picture(state_dict: StateDict) -> tuple[HeadFacts, dict[str, Any]]:
     """Read what the network does to pictures: their channels, the scale, the head."""
     unshuffled = "conv_first.1.weight" in state_dict
     folded_ch = shape_of(state_dict, "conv_first.1.weight" if unshuffled else "conv_first.weight", 4)[1]
+    temporal = {"flow_base_ch": shape_of(state_dict, _FLOW, 4)[0]} if _FLOW in state_dict else {}
+    if temporal:
+        unshuffled = folded_ch > TFDATConfig.num_in_ch  # TFDAT shuffles itself, and no name tells
     head = detect_head(state_dict, num_in_ch=None if unshuffled else folded_ch)
     num_in_ch, unshuffle = _split_unshuffle(folded_ch, head.num_out_ch) if unshuffled else (folded_ch, 1)
     return head, {
@@ -120,8 +125,8 @@ def _read_picture(state_dict: StateDict) -> tuple[HeadFacts, dict[str, Any]]:
         "scale": 4 // unshuffle if unshuffled else head.scale,
         "upsampler_type": head.upsampler_type,
         "mid_dim": head.mid_dim,
-        "unshuffle_mod": unshuffled,
-    }
+        "unshuffle_mod": unshuffled or bool(temporal),
+    } | temporal
 
 
 def _read_body(state_dict: StateDict) -> dict[str, Any]:
@@ -173,7 +178,7 @@ def _is_fdat_rd(state_dict: StateDict) -> bool:
     return any(key.endswith(".attn.dictionary") for key in state_dict)
 
 
-def _check_fit(expected: StateDict, state_dict: StateDict, source: str) -> None:
+def _check_fit(expected: StateDict, state_dict: StateDict, config: FDATConfig, source: str) -> None:
     missing = sorted(expected.keys() - state_dict.keys())
     unexpected = sorted(state_dict.keys() - expected.keys())
     misshapen = [
@@ -187,7 +192,7 @@ def _check_fit(expected: StateDict, state_dict: StateDict, source: str) -> None:
         if keys
     ]
     if problems:
-        raise CheckpointError(f"{source}: does not fit FDAT: {'; '.join(problems)}")
+        raise CheckpointError(f"{source}: does not fit {config.architecture}: {'; '.join(problems)}")
 
 
 def _listed(names: list[str]) -> str:

@@ -25,10 +25,11 @@ class NetworkShape:
 
 @dataclass(frozen=True)
 class Norm:
-    """LayerNorm over the channels, eps 1e-5: `weight` and `bias` [C]."""
+    """LayerNorm over the channels: `weight` and `bias` [C], and what is added to the variance."""
 
     weight: Tensor
     bias: Tensor
+    eps: float
 
 
 @dataclass(frozen=True)

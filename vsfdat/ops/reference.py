@@ -10,8 +10,6 @@ from torch import Tensor
 
 from .interface import ChannelWeights, ConvWeights, FfnWeights, Norm, Rows, SpatialWeights
 
-NORM_EPS = 1e-5
-
 
 def pack_spatial(weights: SpatialWeights) -> SpatialWeights:
     """Leave the weights as they are; kernels lay them out anew, once a model."""
@@ -104,7 +102,7 @@ def _normalise_with_halo(x: Tensor, norm: Norm, rows: Rows) -> tuple[Tensor, sli
 
 
 def _normalise(x: Tensor, norm: Norm) -> Tensor:
-    return F.layer_norm(x, x.shape[-1:], norm.weight, norm.bias, NORM_EPS)
+    return F.layer_norm(x, x.shape[-1:], norm.weight, norm.bias, norm.eps)
 
 
 def _branch(normalised: Tensor, conv: Tensor, inner: slice) -> Tensor:

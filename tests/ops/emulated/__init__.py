@@ -23,7 +23,7 @@ _folder = tempfile.TemporaryDirectory()
 
 
 @functools.cache
-def load(source: str, facts: tuple[tuple[str, int], ...], device: torch.device) -> KernelModule:
+def load(source: str, facts: tuple[tuple[str, float], ...], device: torch.device) -> KernelModule:
     """Compile a source against the emulator; in the place of `build.load`."""
     kernels = _KERNEL.findall((_SOURCES / f"{source}.cu").read_text())
     entries = "".join(f"EMULATE({kernel})\n" for kernel in kernels)

@@ -8,7 +8,17 @@ import torch
 from tests.engine.truth import Truth
 from tests.fast_loop import parametrize
 from tests.ops.emulated import emulating
-from tests.ops.kernel_cases import KERNELS, SHAPES, TOLERANCES, Case, CaseShape, ffn_weights, kernels_of
+from tests.ops.kernel_cases import (
+    EPSILONS,
+    FAINT,
+    KERNELS,
+    SHAPES,
+    TOLERANCES,
+    Case,
+    CaseShape,
+    ffn_weights,
+    kernels_of,
+)
 from tests.random_weights import random_network
 from vsfdat.arch import FDATConfig
 from vsfdat.engine import runner
@@ -58,6 +68,15 @@ def test_some_rows_alone(kernel):
         outcome = KERNELS[kernel](case, cuda)
     assert outcome.untouched
     assert outcome.error <= TOLERANCES[torch.float16]
+
+
+@pytest.mark.parametrize("kernel", kernels_of(cuda))
+@pytest.mark.parametrize("eps", EPSILONS)
+def test_layer_norm_has_the_networks_epsilon(kernel, eps):
+    case = Case(SMALL, 8, 17, (0, 8), torch.float16, CPU, eps=eps, **FAINT)
+    with emulating():
+        error = KERNELS[kernel](case, cuda).error
+    assert error <= max(2 * KERNELS[kernel](case, reference).error, TOLERANCES[torch.float16])
 
 
 @pytest.mark.slow

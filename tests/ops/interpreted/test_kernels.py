@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.ops.kernel_cases import KERNELS, SHAPES, TOLERANCES, Case, CaseShape, kernels_of
+from tests.ops.kernel_cases import EPSILONS, FAINT, KERNELS, SHAPES, TOLERANCES, Case, CaseShape, kernels_of
 from vsfdat.ops import triton as ops
 
 CPU = torch.device("cpu")
@@ -38,6 +38,12 @@ def test_writes_only_the_rows_asked_for_and_reads_beyond_them(kernel):
 @pytest.mark.parametrize("kernel", kernels_of(ops))
 def test_holds_in_half_precision(kernel):
     check(kernel, Case(SMALL, 9, 10, (0, 9), torch.float16, CPU))
+
+
+@pytest.mark.parametrize("kernel", kernels_of(ops))
+@pytest.mark.parametrize("eps", EPSILONS)
+def test_layer_norm_has_the_networks_epsilon(kernel, eps):
+    check(kernel, Case(SMALL, 9, 10, (0, 9), torch.float32, CPU, eps=eps, **FAINT))
 
 
 @pytest.mark.parametrize("kernel", kernels_of(ops))

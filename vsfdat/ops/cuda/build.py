@@ -23,7 +23,7 @@ class KernelError(RuntimeError):
     """The kernels could not be compiled, loaded or launched; the message is one sentence that says why."""
 
 
-def load_for(weight: Tensor, source: str, **facts: int) -> "KernelModule":
+def load_for(weight: Tensor, source: str, **facts: float) -> "KernelModule":
     """Compile a source for the precision and the device of some weights; once, as `load` does."""
     if weight.dtype == torch.bfloat16:
         facts["FDAT_BF16"] = 1
@@ -31,7 +31,7 @@ def load_for(weight: Tensor, source: str, **facts: int) -> "KernelModule":
 
 
 @functools.cache
-def load(source: str, facts: tuple[tuple[str, int], ...], device: torch.device) -> "KernelModule":
+def load(source: str, facts: tuple[tuple[str, float], ...], device: torch.device) -> "KernelModule":
     """Compile a source for a device, or take it from an earlier call.
 
     Args:
@@ -47,7 +47,7 @@ def load(source: str, facts: tuple[tuple[str, int], ...], device: torch.device) 
         return KernelModule(cubin(source, dict(facts), torch.cuda.get_device_capability(device)))
 
 
-def cubin(source: str, facts: Mapping[str, int], capability: tuple[int, int]) -> bytes:
+def cubin(source: str, facts: Mapping[str, float], capability: tuple[int, int]) -> bytes:
     """Compile a source for a compute capability; no GPU is needed.
 
     Raises:
@@ -80,7 +80,7 @@ def cubin(source: str, facts: Mapping[str, int], capability: tuple[int, int]) ->
     return binary.raw
 
 
-def defines(facts: Mapping[str, int]) -> list[str]:
+def defines(facts: Mapping[str, float]) -> list[str]:
     """Give a compiler's options for what a source is compiled with: its facts, and the sizes that all of them share."""
     return [f"-D{name}={number}" for name, number in {**CONSTANTS, **facts}.items()]
 

@@ -38,7 +38,7 @@ def pack_channel(weights: ChannelWeights, *, warps: int = 8) -> PackedChannel:
     c = weights.gate.shape[0]
     blocks = gpu.blocks_per_multiprocessor(channel_apply_bytes(c), weights.gate.device)
     return PackedChannel(
-        module=load_for(weights.conv, "channel", C=c, WARPS=warps, BLOCKS_PER_SM=blocks),
+        module=load_for(weights.conv, "channel", C=c, EPSILON=weights.norm.eps, WARPS=warps, BLOCKS_PER_SM=blocks),
         norm=pack_norm(weights.norm, weights.conv),
         gate=padded(weights.gate.float(), eighths(c)),
         warps=warps,

@@ -46,7 +46,9 @@ def pack_ffn(weights: FfnWeights, *, warps: int | None = None, step: int | None 
     blocks = gpu.blocks_per_multiprocessor(ffn_bytes(c, step), device)
     warps = warps or (4 if blocks == 2 else 8)
     return PackedFfn(
-        module=load_for(weights.fc1, "ffn", C=c, D=steps * step, D_STEP=step, WARPS=warps, BLOCKS_PER_SM=blocks),
+        module=load_for(
+            weights.fc1, "ffn", C=c, D=steps * step, D_STEP=step, EPSILON=norm.eps, WARPS=warps, BLOCKS_PER_SM=blocks
+        ),
         norm=PackedNorm(
             weight=padded(norm.weight, eighths(c)),
             bias=padded(norm.bias, eighths(c)),

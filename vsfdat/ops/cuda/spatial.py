@@ -44,7 +44,9 @@ def pack_spatial(weights: SpatialWeights, *, warps: int = 8) -> PackedSpatial:
     qkv_bias = flat_bias.view(3, heads, c // heads).transpose(0, 1)
     blocks = gpu.blocks_per_multiprocessor(spatial_apply_bytes(c), device)
     return PackedSpatial(
-        module=load_for(weights.qkv, "spatial", C=c, HEADS=heads, WARPS=warps, BLOCKS_PER_SM=blocks),
+        module=load_for(
+            weights.qkv, "spatial", C=c, HEADS=heads, EPSILON=weights.norm.eps, WARPS=warps, BLOCKS_PER_SM=blocks
+        ),
         norm=pack_norm(weights.norm, weights.conv),
         qkv=F.pad(qkv, (0, eighths(c) - c, 0, beyond)).contiguous(),
         qkv_bias=F.pad(qkv_bias, (0, beyond)).float().contiguous(),

@@ -11,7 +11,7 @@ import weakref
 import torch
 from torch import Tensor
 
-from ..interface import ChannelWeights, FfnWeights, NetworkShape, Rows, SpatialWeights
+from ..interface import ChannelWeights, FfnWeights, NetworkShape, Norm, Rows, SpatialWeights
 from .build import BuildError, library
 
 _PRECISIONS = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
@@ -42,7 +42,7 @@ class _Packed:
         arguments: What KIND_new takes, in its order.
     """
 
-    def __init__(self, dtype: torch.dtype, kind: str, *arguments: Tensor | int | None) -> None:
+    def __init__(self, dtype: torch.dtype, kind: str, *arguments: Tensor | float | None) -> None:
         self.dtype = dtype
         self.library = _load(dtype)
         # The library copies what it needs; until then the fp32 versions must live.
@@ -78,21 +78,21 @@ class _Packed:
 def pack_spatial(weights: SpatialWeights, dtype: torch.dtype | None = None) -> _Packed:
     """Pack a spatial block's weights for maps of `dtype`: the weights' own by default, as for all that follow."""
     heads, channels = weights.bias.shape[0], weights.qkv.shape[1]
-    return _Packed(dtype or weights.qkv.dtype, "spatial", weights.norm.weight, weights.norm.bias, weights.qkv,
-                   weights.qkv_bias, weights.bias, weights.conv, channels, heads, weights.window)  # fmt: skip
+    return _Packed(dtype or weights.qkv.dtype, "spatial", *_norm(weights.norm), weights.qkv, weights.qkv_bias,
+                    weights.bias, weights.conv, channels, heads, weights.window)  # fmt: skip
 
 
 def pack_channel(weights: ChannelWeights, dtype: torch.dtype | None = None) -> _Packed:
     """Pack a channel block's weights."""
-    return _Packed(dtype or weights.conv.dtype, "channel", weights.norm.weight, weights.norm.bias, weights.conv,
-                   weights.gate, weights.conv.shape[0])  # fmt: skip
+    return _Packed(dtype or weights.conv.dtype, "channel", *_norm(weights.norm), weights.conv, weights.gate,
+                    weights.conv.shape[0])  # fmt: skip
 
 
 def pack_ffn(weights: FfnWeights, dtype: torch.dtype | None = None) -> _Packed:
     """Pack an FFN's weights."""
     hidden, channels = weights.fc1.shape
-    return _Packed(dtype or weights.fc1.dtype, "ffn", weights.norm.weight, weights.norm.bias, weights.fc1, weights.conv,
-                   weights.fc2, channels, hidden)  # fmt: skip
+    return _Packed(dtype or weights.fc1.dtype, "ffn", *_norm(weights.norm), weights.fc1, weights.conv, weights.fc2,
+                   channels, hidden)  # fmt: skip
 
 
 def pack_conv(weight: Tensor, bias: Tensor | None, dtype: torch.dtype | None = None) -> _Packed:
@@ -142,9 +142,15 @@ def _fp32(tensor: Tensor) -> Tensor:
     return tensor.detach().to("cpu", torch.float32).contiguous()
 
 
-def _argument(value: Tensor | int | None) -> ctypes.c_int | ctypes.c_void_p:
+def _norm(norm: Norm) -> tuple[Tensor, Tensor, float]:
+    return norm.weight, norm.bias, norm.eps
+
+
+def _argument(value: Tensor | float | None) -> ctypes.c_int | ctypes.c_float | ctypes.c_void_p:
     if isinstance(value, int):
         return ctypes.c_int(value)
+    if isinstance(value, float):
+        return ctypes.c_float(value)
     return ctypes.c_void_p(None if value is None else value.data_ptr())
 
 

@@ -68,7 +68,8 @@ def channel_reduce(x: Tensor, weights: PackedChannel, rows: Rows) -> tuple[Tenso
     with on_device_of(x):
         _channel_reduce[(spans, triton.cdiv(channels, block))](
             x, *strides(x), weights.norm.weight, weights.norm.bias, gram, sums, start, width, pixels, span,
-            STEP=step, C=channels, BLOCK_C=block, PRECISION=dot_precision(x), ALIGN=alignment(x), **launch.options,
+            STEP=step, C=channels, BLOCK_C=block, PRECISION=dot_precision(x), ALIGN=alignment(x),
+            EPSILON=weights.norm.eps, **launch.options,
         )  # fmt: skip
     return gram.sum(0, dtype=torch.float64).float(), sums.sum(0, dtype=torch.float64).float()
 
@@ -77,7 +78,7 @@ def channel_reduce(x: Tensor, weights: PackedChannel, rows: Rows) -> tuple[Tenso
 def _channel_reduce(
     x_ptr, stride_y, stride_x, weight_ptr, bias_ptr, gram_ptr, sums_ptr, start, width, pixels, span,
     STEP: tl.constexpr, C: tl.constexpr, BLOCK_C: tl.constexpr, PRECISION: tl.constexpr,
-    ALIGN: tl.constexpr,
+    ALIGN: tl.constexpr, EPSILON: tl.constexpr,
 ):  # fmt: skip
     PARTS: tl.constexpr = (C + BLOCK_C - 1) // BLOCK_C
     dtype = x_ptr.dtype.element_ty
@@ -92,7 +93,7 @@ def _channel_reduce(
         live = at < pixels
         where = addresses(x_ptr, start + at // width, at % width, stride_y, stride_x, ALIGN)
         parts = load_parts(where, live, C, BLOCK_C)
-        scale, offset = statistics(parts, C, BLOCK_C)
+        scale, offset = statistics(parts, C, BLOCK_C, EPSILON)
         own = load_part(where, live, block, C, BLOCK_C)
         own = normalised(own, live, scale, offset, weight_ptr, bias_ptr, block, C, BLOCK_C)
         sums += tl.sum(own, 0)
@@ -136,7 +137,7 @@ def channel_apply(x: Tensor, out: Tensor, weights: PackedChannel, matrix: Tensor
             weights.gate, norm.taps, norm.shifts, start, stop, height, width,
             TILE_H=tall, TILE_W=wide, HALO=power_of_two((tall + 2) * (wide + 2)),
             C=channels, BLOCK_C=channel_block(channels), PRECISION=dot_precision(x), ALIGN=alignment(x, out),
-            **launch.options,
+            EPSILON=norm.eps, **launch.options,
         )  # fmt: skip
 
 
@@ -146,7 +147,7 @@ def _channel_apply(
     gate_ptr, taps_ptr, shifts_ptr, start, stop, height, width,
     TILE_H: tl.constexpr, TILE_W: tl.constexpr, HALO: tl.constexpr,
     C: tl.constexpr, BLOCK_C: tl.constexpr, PRECISION: tl.constexpr,
-    ALIGN: tl.constexpr,
+    ALIGN: tl.constexpr, EPSILON: tl.constexpr,
 ):  # fmt: skip
     PARTS: tl.constexpr = (C + BLOCK_C - 1) // BLOCK_C
     dtype = x_ptr.dtype.element_ty
@@ -156,7 +157,7 @@ def _channel_apply(
     live = within(y, x, height, width)
     pixels = addresses(x_ptr, y, x, x_stride_y, x_stride_x, ALIGN)
     scale, offset = halo_statistics(
-        x_ptr, x_stride_y, x_stride_x, top, left, height, width, TILE_H, TILE_W, HALO, C, ALIGN
+        x_ptr, x_stride_y, x_stride_x, top, left, height, width, TILE_H, TILE_W, HALO, C, ALIGN, EPSILON
     )
     corner = t // TILE_W * (TILE_W + 2) + t % TILE_W
 

@@ -38,6 +38,7 @@ class PackedFfn:
     fc1: Tensor
     taps: Tensor
     fc2: Tensor
+    eps: float
 
 
 def pack_ffn(weights: FfnWeights) -> PackedFfn:
@@ -49,6 +50,7 @@ def pack_ffn(weights: FfnWeights) -> PackedFfn:
         fc1=weights.fc1.contiguous(),
         taps=pack_taps(weights.conv),
         fc2=weights.fc2.contiguous(),
+        eps=norm.eps,
     )
 
 
@@ -80,7 +82,8 @@ def ffn(x: Tensor, out: Tensor, weights: PackedFfn, rows: Rows) -> None:
             x, *strides(x), out, *strides(out), weights.weight, weights.bias, weights.fc1, weights.taps, weights.fc2,
             scratch, start, stop, height, width, across, tiles,
             TILE_H=tall, TILE_W=wide, HALO=halo, STEP=_HALO_STEP, C=channels, BLOCK_C=channel_block(channels),
-            D=hidden, BLOCK_D=block, PRECISION=dot_precision(x), ALIGN=alignment(x, out), **launch.options,
+            D=hidden, BLOCK_D=block, PRECISION=dot_precision(x), ALIGN=alignment(x, out), EPSILON=weights.eps,
+            **launch.options,
         )  # fmt: skip
 
 
@@ -89,7 +92,7 @@ def _expand(
     x_ptr, stride_y, stride_x, weight_ptr, bias_ptr, fc1_ptr, scratch_ptr, top, left, height, width,
     TILE_H: tl.constexpr, TILE_W: tl.constexpr, HALO: tl.constexpr, STEP: tl.constexpr, C: tl.constexpr,
     BLOCK_C: tl.constexpr, D: tl.constexpr, BLOCK_D: tl.constexpr, PRECISION: tl.constexpr,
-    ALIGN: tl.constexpr,
+    ALIGN: tl.constexpr, EPSILON: tl.constexpr,
 ):  # fmt: skip
     """GELU(fc1(LN(x))) of a tile and its ring, 0 outside the frame, into scratch: [HALO, D up to a multiple]."""
     SCRATCH_D: tl.constexpr = (D + BLOCK_D - 1) // BLOCK_D * BLOCK_D
@@ -99,7 +102,7 @@ def _expand(
         live = within(y, x, height, width) & (i < (TILE_H + 2) * (TILE_W + 2))
         pixels = addresses(x_ptr, y, x, stride_y, stride_x, ALIGN)
         parts = load_parts(pixels, live, C, BLOCK_C)
-        scale, offset = statistics(parts, C, BLOCK_C)
+        scale, offset = statistics(parts, C, BLOCK_C, EPSILON)
         n = ()
         for part in tl.static_range(0, (C + BLOCK_C - 1) // BLOCK_C):
             normal = normalised(parts[part], live, scale, offset, weight_ptr, bias_ptr, part, C, BLOCK_C)
@@ -153,7 +156,7 @@ def _ffn(
     fc2_ptr, scratch_ptr, start, stop, height, width, across, tiles,
     TILE_H: tl.constexpr, TILE_W: tl.constexpr, HALO: tl.constexpr, STEP: tl.constexpr, C: tl.constexpr,
     BLOCK_C: tl.constexpr, D: tl.constexpr, BLOCK_D: tl.constexpr, PRECISION: tl.constexpr,
-    ALIGN: tl.constexpr,
+    ALIGN: tl.constexpr, EPSILON: tl.constexpr,
 ):  # fmt: skip
     SCRATCH_D: tl.constexpr = (D + BLOCK_D - 1) // BLOCK_D * BLOCK_D
     scratch_ptr += tl.program_id(0).to(tl.int64) * (HALO * SCRATCH_D)
@@ -162,7 +165,7 @@ def _ffn(
         top, left = start + tile // across * TILE_H, tile % across * TILE_W
         _expand(
             x_ptr, x_stride_y, x_stride_x, weight_ptr, bias_ptr, fc1_ptr, scratch_ptr, top, left, height, width,
-            TILE_H, TILE_W, HALO, STEP, C, BLOCK_C, D, BLOCK_D, PRECISION, ALIGN,
+            TILE_H, TILE_W, HALO, STEP, C, BLOCK_C, D, BLOCK_D, PRECISION, ALIGN, EPSILON,
         )  # fmt: skip
         tl.debug_barrier()  # other threads of this program read what these wrote
         total = _mix(scratch_ptr, taps_ptr, fc2_ptr, TILE_H, TILE_W, C, BLOCK_C, D, BLOCK_D, PRECISION)

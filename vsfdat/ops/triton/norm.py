@@ -17,6 +17,7 @@ class PackedNorm:
         plain_taps: The convolution's, [9, C]: channels side by side, as the maps have them.
         taps: tap·weight, [9, C].
         shifts: tap·bias, [9, C], and their sum in a tenth row.
+        eps: What is added to the variance.
     """
 
     weight: Tensor
@@ -24,6 +25,7 @@ class PackedNorm:
     plain_taps: Tensor
     taps: Tensor
     shifts: Tensor
+    eps: float
 
 
 def pack_taps(conv: Tensor) -> Tensor:
@@ -35,4 +37,4 @@ def pack_norm(norm: Norm, conv: Tensor) -> PackedNorm:
     """Fold a LayerNorm's weight and bias into the depthwise convolution [C, 3, 3] behind it."""
     weight, bias, plain = norm.weight.float().contiguous(), norm.bias.float().contiguous(), pack_taps(conv)
     shifts = plain * bias
-    return PackedNorm(weight, bias, plain, plain * weight, cat([shifts, shifts.sum(0, keepdim=True)]))
+    return PackedNorm(weight, bias, plain, plain * weight, cat([shifts, shifts.sum(0, keepdim=True)]), norm.eps)

@@ -78,7 +78,8 @@ def spatial_reduce(x: Tensor, weights: PackedSpatial, rows: Rows) -> Tensor:
     with on_device_of(x):
         _spatial_reduce[grid](
             x, *strides(x), norm.weight, norm.bias, norm.plain_taps, partial, start, stop, height, width,
-            ROWS=tall, COLUMNS=wide, C=channels, BLOCK_C=power_of_two(channels), ALIGN=alignment(x), **launch.options,
+            ROWS=tall, COLUMNS=wide, C=channels, BLOCK_C=power_of_two(channels), ALIGN=alignment(x),
+            EPSILON=norm.eps, **launch.options,
         )  # fmt: skip
     return partial.sum(0, dtype=torch.float64).float()
 
@@ -87,7 +88,7 @@ def spatial_reduce(x: Tensor, weights: PackedSpatial, rows: Rows) -> Tensor:
 def _spatial_reduce(
     x_ptr, stride_y, stride_x, weight_ptr, bias_ptr, taps_ptr, partial_ptr, start, stop, height, width,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, C: tl.constexpr, BLOCK_C: tl.constexpr, ALIGN: tl.constexpr,
-    num_stages: tl.constexpr,
+    EPSILON: tl.constexpr, num_stages: tl.constexpr,
 ):  # fmt: skip
     i = tl.arange(0, COLUMNS)
     x = tl.program_id(0) * (COLUMNS - 2) - 1 + i
@@ -102,7 +103,7 @@ def _spatial_reduce(
     for y in tl.range(top - 1, bottom + 1, num_stages=num_stages):
         ys = tl.zeros_like(x) + y
         here = addresses(x_ptr, ys, x, stride_y, stride_x, ALIGN)
-        scale, offset = statistics((load_part(here, within(ys, x, height, width), 0, C, BLOCK_C),), C, BLOCK_C)
+        scale, offset = statistics((load_part(here, within(ys, x, height, width), 0, C, BLOCK_C),), C, BLOCK_C, EPSILON)
         started = tl.zeros([COLUMNS, BLOCK_C], tl.float32)
         for dx in tl.static_range(0, 3):
             inside = within(ys, x + (dx - 1), height, width)
@@ -159,7 +160,7 @@ def spatial_apply(
             WINDOW=window, TOKENS=power_of_two(window**2), HALO=power_of_two((window + 2) ** 2),
             HEADS=heads, HEAD_DIM=channels // heads, BLOCK_HEAD=power_of_two(channels // heads),
             C=channels, BLOCK_C=channel_block(channels), HAS_BIAS=weights.qkv_bias is not None,
-            PRECISION=dot_precision(x), ALIGN=alignment(x, out), **launch.options,
+            PRECISION=dot_precision(x), ALIGN=alignment(x, out), EPSILON=norm.eps, **launch.options,
         )  # fmt: skip
 
 
@@ -202,7 +203,7 @@ def _spatial_apply(
     qkv_bias_ptr, bias_ptr, taps_ptr, shifts_ptr, projection_ptr, projection_bias_ptr, start, stop, height, width,
     WINDOW: tl.constexpr, TOKENS: tl.constexpr, HALO: tl.constexpr, HEADS: tl.constexpr, HEAD_DIM: tl.constexpr,
     BLOCK_HEAD: tl.constexpr, C: tl.constexpr, BLOCK_C: tl.constexpr, HAS_BIAS: tl.constexpr, PRECISION: tl.constexpr,
-    ALIGN: tl.constexpr,
+    ALIGN: tl.constexpr, EPSILON: tl.constexpr,
 ):  # fmt: skip
     PARTS: tl.constexpr = (C + BLOCK_C - 1) // BLOCK_C
     top, left = start + tl.program_id(1) * WINDOW, tl.program_id(0) * WINDOW
@@ -211,7 +212,7 @@ def _spatial_apply(
     live = (t < WINDOW * WINDOW) & within(y, x, height, width)
     pixels = addresses(x_ptr, y, x, x_stride_y, x_stride_x, ALIGN)
     scale, offset = halo_statistics(
-        x_ptr, x_stride_y, x_stride_x, top, left, height, width, WINDOW, WINDOW, HALO, C, ALIGN
+        x_ptr, x_stride_y, x_stride_x, top, left, height, width, WINDOW, WINDOW, HALO, C, ALIGN, EPSILON
     )
     # TOKENS is a power of two: there are tokens beyond the window, of which nothing is used. Their neighbours must be
     # among the HALO statistics all the same, for a gather has no mask: the last one of nine is 2 rows and 2 further.

@@ -58,7 +58,7 @@ def load_parts(pixels, live, C: tl.constexpr, BLOCK_C: tl.constexpr):
 
 
 @triton.jit
-def statistics(parts, C: tl.constexpr, BLOCK_C: tl.constexpr):
+def statistics(parts, C: tl.constexpr, BLOCK_C: tl.constexpr, EPSILON: tl.constexpr):
     """LayerNorm of loaded pixels as one multiply-add: (s, o) [T] with n = (x·s + o)·weight + bias."""
     total = tl.sum(parts[0].to(tl.float32), 1)
     for i in tl.static_range(1, (C + BLOCK_C - 1) // BLOCK_C):
@@ -69,7 +69,7 @@ def statistics(parts, C: tl.constexpr, BLOCK_C: tl.constexpr):
         exists = i * BLOCK_C + tl.arange(0, BLOCK_C) < C
         centred = tl.where(exists[None, :], parts[i].to(tl.float32) - mean[:, None], 0.0)
         squares += tl.sum(centred * centred, 1)
-    scale = tl.rsqrt(squares / C + 1e-5)
+    scale = tl.rsqrt(squares / C + EPSILON)
     return scale, -mean * scale
 
 
@@ -87,7 +87,7 @@ def normalised(x, live, scale, offset, weight_ptr, bias_ptr, part, C: tl.constex
 def halo_statistics(
     x_ptr, stride_y, stride_x, top, left, height, width,
     TILE_H: tl.constexpr, TILE_W: tl.constexpr, HALO: tl.constexpr, C: tl.constexpr, ALIGN: tl.constexpr,
-    STEP: tl.constexpr = 32,
+    EPSILON: tl.constexpr, STEP: tl.constexpr = 32,
 ):  # fmt: skip
     """`statistics` of a tile and the ring of pixels around it, row by row, (0, 0) outside the frame: [HALO].
 
@@ -109,7 +109,7 @@ def halo_statistics(
         step = part_mean - mean
         squares += tl.sum(centred * centred, 1) + step * step * (first * count / (first + count))
         mean += step * (count / (first + count))
-    scale = tl.rsqrt(squares / C + 1e-5)
+    scale = tl.rsqrt(squares / C + EPSILON)
     return tl.where(live, scale, 0.0), tl.where(live, -mean * scale, 0.0)
 
 

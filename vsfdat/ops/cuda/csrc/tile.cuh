@@ -76,6 +76,7 @@ DEVICE void store_channels(u16* pixel, int c, const Vector& v) {
     }
 }
 
+#ifdef EPSILON  // convolutions normalise nothing
 // LayerNorm of COUNT pixels into shared memory [COUNT, CP], zeros where `address` gives none; weight and bias [C8].
 // Eight lanes share a pixel, AHEAD of them are loaded before the first is used. Sums and squares in one pass: of 16-bit
 // numbers fp32 sums lose nothing that the numbers had.
@@ -116,7 +117,8 @@ DEVICE void normalise(u16* n, const u16* weight, const u16* bias, int thread, Ad
 #pragma unroll
             for (int mask = 1; mask < 8; mask *= 2) sum += from_lane(sum, mask), squares += from_lane(squares, mask);
             const float mean = sum * (1.0f / C), variance = squares * (1.0f / C) - mean * mean;
-            const float scale = inverse_root(larger(variance, 0.0f) + 1e-5f);  // rounding may leave less than 0
+            const float scale =
+                inverse_root(larger(variance, 0.0f) + float(EPSILON));  // rounding may leave less than 0
             const float offset = -mean * scale;
             const int p = first + i * STEP;
 #pragma unroll
@@ -144,6 +146,7 @@ DEVICE void normalise_halo(u16* n, const u16* x, const u16* weight, const u16* b
         return inside ? x + ((long long)row * extent.width + column) * C : nullptr;
     });
 }
+#endif
 
 // [rows, columns] from global to shared memory, ahead; columns a multiple of 8, rows `stride` apart there.
 template <int THREADS>

@@ -7,8 +7,9 @@ namespace vsfdat {
 
 class Channel {
   public:
-    Channel(const float* norm_weight, const float* norm_bias, const float* conv, const float* gate, int channels)
-        : norm_(norm_weight, norm_bias, channels), conv_(conv, channels), gate_(gate, gate + channels),
+    Channel(const float* norm_weight, const float* norm_bias, float epsilon, const float* conv, const float* gate,
+            int channels)
+        : norm_(norm_weight, norm_bias, epsilon, channels), conv_(conv, channels), gate_(gate, gate + channels),
           channels_(channels) {}
 
     // gram [C, C] = nᵀn and sums [C] of n = LN(x) over rows [start, stop).
@@ -125,9 +126,9 @@ class Channel {
 
 using namespace vsfdat;
 
-EXPORT void* channel_new(const float* norm_weight, const float* norm_bias, const float* conv, const float* gate,
-                         int channels) {
-    return new Channel(norm_weight, norm_bias, conv, gate, channels);
+EXPORT void* channel_new(const float* norm_weight, const float* norm_bias, float epsilon, const float* conv,
+                         const float* gate, int channels) {
+    return new Channel(norm_weight, norm_bias, epsilon, conv, gate, channels);
 }
 EXPORT void channel_free(void* weights) { delete static_cast<Channel*>(weights); }
 EXPORT void channel_reduce(const void* weights, const Scalar* x, int h, int w, int c, int start, int stop, int threads,

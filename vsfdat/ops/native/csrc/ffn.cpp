@@ -7,9 +7,9 @@ namespace vsfdat {
 
 class Ffn {
   public:
-    Ffn(const float* norm_weight, const float* norm_bias, const float* fc1, const float* conv, const float* fc2,
-        int channels, int hidden)
-        : norm_(norm_weight, norm_bias, channels), conv_(conv, hidden), channels_(channels), hidden_(hidden),
+    Ffn(const float* norm_weight, const float* norm_bias, float epsilon, const float* fc1, const float* conv,
+        const float* fc2, int channels, int hidden)
+        : norm_(norm_weight, norm_bias, epsilon, channels), conv_(conv, hidden), channels_(channels), hidden_(hidden),
           fc1_(fc1_memory_.pack(fc1, hidden, channels)), fc2_(fc2_memory_.pack(fc2, channels, hidden)) {}
 
     void operator()(Map map, Output out, int threads) const {
@@ -64,9 +64,9 @@ class Ffn {
 
 using namespace vsfdat;
 
-EXPORT void* ffn_new(const float* norm_weight, const float* norm_bias, const float* fc1, const float* conv,
-                     const float* fc2, int channels, int hidden) {
-    return new Ffn(norm_weight, norm_bias, fc1, conv, fc2, channels, hidden);
+EXPORT void* ffn_new(const float* norm_weight, const float* norm_bias, float epsilon, const float* fc1,
+                     const float* conv, const float* fc2, int channels, int hidden) {
+    return new Ffn(norm_weight, norm_bias, epsilon, fc1, conv, fc2, channels, hidden);
 }
 EXPORT void ffn_free(void* weights) { delete static_cast<Ffn*>(weights); }
 EXPORT void ffn(const void* weights, const Scalar* x, int h, int w, int c, int start, int stop, int threads,

@@ -35,8 +35,9 @@ inline std::vector<float> padded_copy(const float* values, int n) {
 // LayerNorm over the channels. Variance around the mean, in two passes: x's mean may be far from 0.
 class Norm {
   public:
-    Norm(const float* weight, const float* bias, int channels)
-        : channels_(channels), weight_(padded_copy(weight, channels)), bias_(padded_copy(bias, channels)) {
+    Norm(const float* weight, const float* bias, float epsilon, int channels)
+        : channels_(channels), epsilon_(epsilon), weight_(padded_copy(weight, channels)),
+          bias_(padded_copy(bias, channels)) {
         for (int i = 0; i < channels - padded(channels) + LANES; ++i) inside_[i] = ~0u;
     }
 
@@ -75,13 +76,14 @@ class Norm {
             for (int i = 0; i < n; ++i) v[i] -= mean;
             v[n - 1] = bit_cast<Vec>(bit_cast<WordsOf<Vec>>(v[n - 1]) & inside);
             for (int i = 0; i < n; ++i) squares += v[i] * v[i];
-            const float scale = 1.0f / std::sqrt(sum(squares) * share + 1e-5f);
+            const float scale = 1.0f / std::sqrt(sum(squares) * share + epsilon_);
             for (int i = 0; i < n; ++i)
                 store(out + i * LANES, v[i] * scale * load<Vec>(weight + i * LANES) + load<Vec>(bias + i * LANES));
         }
     }
 
     int channels_;
+    float epsilon_;
     std::vector<float> weight_, bias_;
     WordsOf<Vec> inside_{};  // all ones in the lanes of the last vector that hold channels
 };

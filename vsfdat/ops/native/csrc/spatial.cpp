@@ -7,9 +7,9 @@ namespace vsfdat {
 
 class Spatial {
   public:
-    Spatial(const float* norm_weight, const float* norm_bias, const float* qkv, const float* qkv_bias,
+    Spatial(const float* norm_weight, const float* norm_bias, float epsilon, const float* qkv, const float* qkv_bias,
             const float* bias, const float* conv, int channels, int heads, int window)
-        : norm_(norm_weight, norm_bias, channels), conv_(conv, channels), channels_(channels), heads_(heads),
+        : norm_(norm_weight, norm_bias, epsilon, channels), conv_(conv, channels), channels_(channels), heads_(heads),
           window_(window) {
         pack_qkv(qkv, qkv_bias);
         pack_bias(bias);
@@ -285,9 +285,10 @@ class Spatial {
 
 using namespace vsfdat;
 
-EXPORT void* spatial_new(const float* norm_weight, const float* norm_bias, const float* qkv, const float* qkv_bias,
-                         const float* bias, const float* conv, int channels, int heads, int window) {
-    return new Spatial(norm_weight, norm_bias, qkv, qkv_bias, bias, conv, channels, heads, window);
+EXPORT void* spatial_new(const float* norm_weight, const float* norm_bias, float epsilon, const float* qkv,
+                         const float* qkv_bias, const float* bias, const float* conv, int channels, int heads,
+                         int window) {
+    return new Spatial(norm_weight, norm_bias, epsilon, qkv, qkv_bias, bias, conv, channels, heads, window);
 }
 EXPORT void spatial_free(void* weights) { delete static_cast<Spatial*>(weights); }
 EXPORT void spatial_reduce(const void* weights, const Scalar* x, int h, int w, int c, int start, int stop, int threads,

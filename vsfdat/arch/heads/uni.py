@@ -1,90 +1,19 @@
-"""The kinds of reconstruction head: all that is known of each, in one record.
-
-A new one is a name in `UpsamplerType`, a record in `HEADS`, and what it is built of: beside the others here or, where
-that is a layer of its own, in `head_layers`.
+"""FDAT's heads: how each is built, how it is recognised, and its record.
 
 Source: UniUpsampleV3 as traiNNer-redux and spandrel carry it; positions in its `Sequential` are parameter names.
 """
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 from torch import Tensor, nn
 
-from .head_layers import LDA_AQU, PA, conv3, leaky
+from vsfdat.arch.head_layers import LDA_AQU, PA, conv3, doubled, leaky
 
-# In the order of the type index that `upsampler.MetaUpsample` stores.
-UpsamplerType = Literal[
-    "conv", "pixelshuffledirect", "pixelshuffle", "nearest+conv", "dysample", "transpose+conv", "lda", "pa_up"
-]
+from .facts import Head, HeadFacts, HeadSize, UpsamplerType, Weights
 
 DYSAMPLE_GROUPS = 4
 # What to assume for heads that only repeat pixels between their layers, so that no tensor tells by how much.
-_GUESSED_SCALE = 2
-
-
-@dataclass(frozen=True)
-class HeadSize:
-    """The numbers of a head: its scale, and the channels of features, picture, and between where it has any."""
-
-    scale: int
-    in_dim: int
-    out_dim: int
-    mid_dim: int
-
-    @property
-    def picture(self) -> int:
-        """Values of the picture for one pixel of the feature map."""
-        return self.out_dim * self.scale**2
-
-
-@dataclass(frozen=True)
-class HeadFacts:
-    """What a state dict shows of a head; `scale` is from feature map to picture, so 4 for every unshuffle model."""
-
-    upsampler_type: UpsamplerType
-    scale: int
-    num_out_ch: int
-    mid_dim: int = 64
-    scale_is_a_guess: bool = False
-
-
-# Weights of four dimensions by name, in the layers' order.
-type Weights = Mapping[str, Tensor]
-# The weights, and the channels of the network's input: None for unshuffle models, whose head always scales by 4.
-type Recognise = Callable[[Weights, int | None], HeadFacts | None]
-
-
-@dataclass(frozen=True)
-class Head:
-    """One kind of head.
-
-    Args:
-        scales: What it can do.
-        build: Makes its layers, all but at scale 1, where every head is one convolution.
-        recognise: Tells by its weights whether a file without `MetaUpsample` has it. Asked in the order of
-            `BY_WEIGHTS`, so that each may rely on those before it having said no.
-        widest: Values that its widest layers hold at once for one pixel of the feature map, outputs beside inputs.
-        first: Values of its first layer's result for one pixel of the feature map where that layer makes the picture's
-            pixels, so that it can run on the whole map; 0 elsewhere.
-        in_strips: Whether each row of the picture depends on few rows of features; else it looks where they tell it.
-        needs_spandrel: Its layers are spandrel's, which takes seconds to import.
-    """
-
-    scales: tuple[int, ...]
-    build: Callable[[HeadSize], list[nn.Module]]
-    recognise: Recognise
-    widest: Callable[[HeadSize], int]
-    first: Callable[[HeadSize], int] = lambda size: 0  # noqa: ARG005
-    in_strips: bool = True
-    needs_spandrel: bool = False
-
-
-def find_head(upsampler_type: UpsamplerType, scale: int) -> Head:
-    """Find a head's record; at scale 1 all are one convolution."""
-    return HEADS["conv" if scale == 1 else upsampler_type]
+GUESSED_SCALE = 2
 
 
 def _steps(scale: int) -> list[int]:
@@ -202,14 +131,10 @@ def _recognise_dysample(weights: Weights, num_in_ch: int | None) -> HeadFacts | 
 
 def _build_transpose(size: HeadSize) -> list[nn.Module]:
     dim, out = size.in_dim, size.out_dim
-
-    def doubled(channels: int) -> nn.Module:
-        return nn.ConvTranspose2d(dim, channels, 4, stride=2, padding=1)
-
     grow: dict[int, list[nn.Module]] = {
-        2: [doubled(out)],
+        2: [doubled(dim, out)],
         3: [nn.ConvTranspose2d(dim, out, 3, stride=3)],
-        4: [doubled(dim), nn.GELU(), doubled(out)],
+        4: [doubled(dim, dim), nn.GELU(), doubled(dim, out)],
     }
     return [*grow[size.scale], conv3(out, out)]
 
@@ -232,7 +157,7 @@ def _recognise_lda(weights: Weights, num_in_ch: int | None) -> HeadFacts | None:
     if not any("conv_offset" in name for name in weights):
         return None
     last, is_guess = _last(weights), num_in_ch is not None
-    return HeadFacts("lda", _GUESSED_SCALE if is_guess else 4, last.shape[0], last.shape[1], scale_is_a_guess=is_guess)
+    return HeadFacts("lda", GUESSED_SCALE if is_guess else 4, last.shape[0], last.shape[1], scale_is_a_guess=is_guess)
 
 
 # pa_up
@@ -267,7 +192,7 @@ def _widest_transpose(size: HeadSize) -> int:
 
 
 _POWERS_AND_THREE = (1, 2, 3, 4, 8)
-HEADS: dict[UpsamplerType, Head] = {
+UNI_HEADS: dict[UpsamplerType, Head] = {
     "conv": Head((1,), _build_conv, _recognise_conv, _shuffled_twice, first=lambda size: size.picture),
     "pixelshuffledirect": Head(
         _POWERS_AND_THREE, _build_direct, _recognise_direct, _shuffled_twice, first=lambda size: size.picture
@@ -285,7 +210,3 @@ HEADS: dict[UpsamplerType, Head] = {
     "lda": Head(_POWERS_AND_THREE, _build_lda, _recognise_lda, lambda size: 9 * _last_two_maps(size), in_strips=False),
     "pa_up": Head(_POWERS_AND_THREE, _build_pa, _recognise_pa, _last_two_maps),
 }  # fmt: skip
-# In which order to ask them: each is told by what none of those after it has.
-BY_WEIGHTS: tuple[UpsamplerType, ...] = (
-    "dysample", "lda", "pa_up", "pixelshuffledirect", "conv", "transpose+conv", "pixelshuffle", "nearest+conv",
-)  # fmt: skip

@@ -12,12 +12,12 @@ from vsfdat.quality.downscale import Kernel, Light
 
 from . import checks
 from .checks import Range
+from .scenes import ClipFacts
 
 Codec = Literal["h264", "mpeg2", "jpeg", "yuv420"]
 Pixel = Literal["l1", "l2"]
 OptimizerName = Literal["adamw", "muon"]
 Precision = Literal["fp32", "bf16"]
-Motion = Literal["still", "pan", "drift", "turn", "shake"]
 
 RECIPE_FOLDER = Path(__file__).parent / "recipes"
 
@@ -109,41 +109,6 @@ class DegradeFacts:
         checks.all_among("codecs", self.codecs, get_args(Codec))
         checks.shares(self, "share")
         checks.ranges({"blur": self.blur, "noise": self.noise, **self.codecs})
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClipFacts:
-    """Say how clips are made of pictures, for a network that looks at a frame's neighbours too.
-
-    Args:
-        seen: Frames that the network sees, an odd number.
-        length: Frames that pass through a codec together; which of them the network is to make is drawn.
-        motions: Share of each way that a camera moves: not, by whole pixels of the original, by fractions of them,
-            turning and zooming, held by a hand.
-        speed: Fastest pan, in low-resolution pixels a frame.
-        figure: Share of the clips in which something moves by itself before the background.
-        held: Share of the clips, and of the figures, whose drawings stay for two or three frames.
-        cut: Share of the clips with a cut; the network gets the nearest frame on the middle's side, as in use.
-        missed: Share of the cuts that it is not spared, as no detector finds them all.
-    """
-
-    seen: int = 5
-    length: int = 9
-    motions: Mapping[str, float] = field(default_factory=lambda: {"still": 1.0, "pan": 1.0})
-    speed: float = 4.0
-    figure: float = 0.0
-    held: float = 0.0
-    cut: float = 0.0
-    missed: float = 0.0
-
-    def __post_init__(self) -> None:
-        checks.at_least(self, 3, "seen", "length")
-        checks.at_least(self, 1, "speed")
-        if self.seen % 2 == 0:
-            raise ValueError(f"seen must be odd, passed {self.seen}")
-        checks.all_among("motions", self.motions, get_args(Motion))
-        checks.weights("motions", self.motions)
-        checks.shares(self, "figure", "held", "cut", "missed")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,14 +1,16 @@
 """Scenes made of pictures: a camera that moves over a background, and a figure that moves by itself before it."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
 from vsfdat.quality.pictures import Picture
 
-from .recipe import ClipFacts, Motion
+from . import checks
+
+Motion = Literal["still", "pan", "drift", "turn", "shake"]
 
 _SHAKE = 0.7  # pixels of the original: how far a hand that holds a camera strays between two frames
 _ZOOM, _TURN = 0.012, 0.8  # a frame: share of the size, and degrees
@@ -16,6 +18,41 @@ _DRIFT = 2.5  # pixels of the original a frame: slow enough that every fraction 
 _TURNING_ROOM = 20  # pixels around a frame that its corners reach into as it turns
 _BLOBS = 4  # ellipses that a figure's outline is made of
 _HOLDS = (2, 3)  # frames that a drawing stays: animation on twos and threes
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipFacts:
+    """Say how clips are made of pictures, for a network that looks at a frame's neighbours too.
+
+    Args:
+        seen: Frames that the network sees, an odd number.
+        length: Frames that pass through a codec together; which of them the network is to make is drawn.
+        motions: Share of each way that a camera moves: not, by whole pixels of the original, by fractions of them,
+            turning and zooming, held by a hand.
+        speed: Fastest pan, in low-resolution pixels a frame.
+        figure: Share of the clips in which something moves by itself before the background.
+        held: Share of the clips, and of the figures, whose drawings stay for two or three frames.
+        cut: Share of the clips with a cut; the network gets the nearest frame on the middle's side, as in use.
+        missed: Share of the cuts that it is not spared, as no detector finds them all.
+    """
+
+    seen: int = 5
+    length: int = 9
+    motions: Mapping[str, float] = field(default_factory=lambda: {"still": 1.0, "pan": 1.0})
+    speed: float = 4.0
+    figure: float = 0.0
+    held: float = 0.0
+    cut: float = 0.0
+    missed: float = 0.0
+
+    def __post_init__(self) -> None:
+        checks.at_least(self, 3, "seen", "length")
+        checks.at_least(self, 1, "speed")
+        if self.seen % 2 == 0:
+            raise ValueError(f"seen must be odd, passed {self.seen}")
+        checks.all_among("motions", self.motions, get_args(Motion))
+        checks.weights("motions", self.motions)
+        checks.shares(self, "figure", "held", "cut", "missed")
 
 
 class Pose(NamedTuple):

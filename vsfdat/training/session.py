@@ -14,7 +14,8 @@ from torch import Tensor
 from vsfdat.arch import FDATConfig, TFDATConfig
 from vsfdat.errors import TrainingError
 from vsfdat.models import load_model
-from vsfdat.quality.evaluate import Score, network_upscaler, score_pictures
+from vsfdat.quality.evaluate import Score, clip_upscaler, score_pictures
+from vsfdat.quality.interpolate import on_pictures
 from vsfdat.quality.pictures import list_pictures
 
 from .clips import ClipSampler
@@ -183,7 +184,7 @@ def _validate(trainer: Trainer, session: Session) -> Score | None:
     if session.validate is None:
         return None
     network = trainer.resulting_network()
-    upscale = network_upscaler(network, session.device)
+    upscale = on_pictures(clip_upscaler(network, session.device))
     return score_pictures(upscale, session.validate, network.config.scale)
 
 

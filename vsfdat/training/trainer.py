@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vsfdat.arch import FDAT, PRESETS, TFDAT, FDATConfig, TFDATConfig
+from vsfdat.arch import FDAT, PRESETS, TFDAT, FDATConfig, TFDATConfig, build_network
 from vsfdat.errors import TrainingError
 
 from .identity import begin_as_identity
@@ -250,8 +250,3 @@ def network_config(facts: NetworkFacts, start: FDATConfig | None = None) -> FDAT
         return replace(base, **facts.overrides)
     except ValueError as error:
         raise TrainingError(f"the recipe's network: {error}") from error
-
-
-def build_network(config: FDATConfig) -> FDAT:
-    """Build the network that hyper-parameters are of: with a flow if they know one."""
-    return TFDAT(config) if isinstance(config, TFDATConfig) else FDAT(config)

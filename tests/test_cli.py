@@ -47,7 +47,7 @@ finally:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0
     assert done.stdout.endswith("loaded []\n")
-    assert "--scale-to-height" in done.stdout
+    assert "--square-pixels" in done.stdout
 
 
 @pytest.mark.slow
@@ -173,7 +173,7 @@ def test_an_error_in_a_frame_is_one_sentence_that_verbose_explains(tmp_path: Pat
         main([*map(str, line), "--verbose"])
     explained = capsys.readouterr().err
     assert explained.endswith(sentence)
-    assert 'vsfdat/plugin.py", line ' in explained
+    assert 'vsfdat/plugin/clip.py", line ' in explained
     assert sorted(path.name for path in tmp_path.iterdir()) == ["2x.safetensors", "video.mkv"]
 
 

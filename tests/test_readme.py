@@ -2,9 +2,11 @@
 
 import inspect
 import re
+from dataclasses import fields
 from pathlib import Path
 
 from vsfdat import cli, list_models
+from vsfdat.options import Settings, UpscaleOptions
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -18,8 +20,9 @@ def test_ci_runs_the_two_commands_word_for_word() -> None:
 
 def test_every_argument_is_in_the_table() -> None:
     parameters = inspect.signature(cli.upscale).parameters.values()
-    options = {f"--{each.name.replace('_', '-')}" for each in parameters if each.kind is each.KEYWORD_ONLY}
-    assert set(re.findall(r"`(--[a-z-]+)`", README)) == options
+    names = {each.name for each in parameters if each.kind is each.KEYWORD_ONLY} - {"settings"}
+    names |= {each.name for record in (Settings, UpscaleOptions) for each in fields(record)} - {"upscale"}
+    assert set(re.findall(r"`(--[a-z-]+)`", README)) == {f"--{name.replace('_', '-')}" for name in names}
 
 
 def test_every_model_is_in_the_table() -> None:

@@ -5,44 +5,26 @@ Everything heavy is imported inside the functions, so that help and mistakes ans
 
 import contextlib
 import logging
-import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from vsfdat import console
+from vsfdat.errors import VsfdatError
 from vsfdat.interrupt import NOTHING_WRITTEN, end_on_interrupt
-from vsfdat.models import DEFAULT_MODEL
-from vsfdat.options import CodecName, EncoderKind, Kind, PrecisionChoice, Settings, UpscaleOptions
+from vsfdat.options import Moment, Settings, UpscaleOptions
 
 _log = logging.getLogger(__name__)
+
+_DEFAULTS = Settings()
 
 
 def upscale(
     *paths: str,
     name: str = "{stem}.mkv",
     recursive: bool = False,
-    model: str = DEFAULT_MODEL,
-    scale_to_height: int | None = None,
-    codec: CodecName = Settings.codec,
-    encoder: EncoderKind = Settings.encoder,
-    crf: int | None = None,
-    preset: str | None = None,
-    start: str | None = None,
-    end: str | None = None,
-    tile: tuple[int, int] | None = None,
-    overlap: int = UpscaleOptions.overlap,
-    device: str = "auto",
-    precision: PrecisionChoice = UpscaleOptions.precision,
-    num_streams: int | None = None,
-    engine: Kind = UpscaleOptions.engine,
-    no_audio: bool = False,
-    no_subtitles: bool = False,
-    overwrite: bool = False,
-    restart: bool = False,
-    keep_partial: bool = False,
-    cluster: str | None = None,
+    settings: Settings = _DEFAULTS,
     progress: Literal["auto", "json"] = "auto",
     verbose: bool = False,
 ) -> None:
@@ -57,63 +39,14 @@ def upscale(
         Of the outputs in a folder; {stem} is the input's name without its ending.
     recursive
         Search folders with all folders below them.
-    model
-        A name that `vsfdat models` lists, or the path of a checkpoint.
-    scale_to_height
-        Height of the output in pixels, its width follows; by default what the model gives.
-    codec
-        h264 plays everywhere, hevc and av1 are smaller, ffv1 is lossless.
-    encoder
-        What encodes: nvenc, qsv and amf are NVIDIA's, Intel's and AMD's hardware, fast and larger at the same
-        quality; auto is software.
-    crf
-        The encoder's quality, lower is better and larger; by default 17 for h264, 18 for hevc, 24 for av1.
-    preset
-        The encoder's speed, by its own names: medium for h264 and hevc, 6 for av1; p5 for nvenc, medium for qsv,
-        quality for amf.
-    start
-        Begin here: seconds, or [hours:]minutes:seconds.
-    end
-        Stop before this moment of the input.
-    tile
-        Width and height of the pieces that a frame is cut into, for short memory; the picture is then approximate.
-    overlap
-        Pixels that neighbouring tiles share.
-    device
-        auto, cpu, cuda, cuda:1, mps; several with commas between.
-    precision
-        Of the arithmetic; auto is fp16 on CUDA, else fp32.
-    num_streams
-        Frames at a time on each device.
-    engine
-        exact gives the whole frame's picture fast and in little memory; reference runs the plain network.
-    no_audio
-        Leave sound out.
-    no_subtitles
-        Leave subtitles out.
-    overwrite
-        Replace an existing output.
-    restart
-        Begin anew, though an earlier run has done a part.
-    keep_partial
-        After Ctrl-C leave a playable file of what is done.
-    cluster
-        Have the machines of a Ray cluster do the work: auto for the one that this machine is in, or its HOST:PORT.
+    settings
+        Each field is an option, as `vsfdat.options` describes it.
     progress
         auto is a bar, or lines where nobody looks at a terminal; json is an object a line on stdout, for programs.
     verbose
         Say what is chosen and why, and of an error where it came from.
     """
     _listen(verbose)
-    settings = Settings(
-        codec=codec, encoder=encoder, crf=crf, preset=preset, scale_to_height=scale_to_height,
-        start=_seconds(start, "start"), end=_seconds(end, "end"), audio=not no_audio, subtitles=not no_subtitles,
-        overwrite=overwrite, restart=restart, keep_partial=keep_partial, cluster=cluster,
-        upscale=UpscaleOptions(
-            model=model, device=device.split(",") if "," in device else device, precision=precision, tile=tile,
-            overlap=overlap, num_streams=num_streams, engine=engine,
-        ),
-    )  # fmt: skip
     from vsfdat.encode import upscale_paths
 
     if status := upscale_paths(paths, name, settings, is_recursive=recursive, as_json=progress == "json"):
@@ -173,8 +106,6 @@ def _run(arguments: Sequence[str] | None) -> None:
         import cyclopts
     except ImportError:
         _fail(console.missing("cyclopts"))
-    from vsfdat.errors import VsfdatError
-
     try:
         _app()(arguments, print_error=False, exit_on_error=False)
         console.finish()
@@ -190,6 +121,9 @@ def _app() -> Any:
     from vsfdat.quality.commands import compare, evaluate
     from vsfdat.training.commands import pack, train
 
+    for record in (Settings, UpscaleOptions):
+        cyclopts.Parameter(name="*")(record)  # its fields are options, without its name before them
+    cyclopts.Parameter(converter=_read_moment)(Moment)
     app = cyclopts.App(
         name="vsfdat",
         default_parameter=cyclopts.Parameter(negative=()),  # no --no-overwrite, no --empty-tile
@@ -228,18 +162,9 @@ def _fail(message: str) -> None:
     sys.exit(console.FAILED)
 
 
-def _seconds(time: str | None, option: str) -> float | None:
-    """Read 90, 1:30 or 0:01:30.5.
-
-    Raises:
-        ValueError: It is none of these.
-    """
-    if time is None:
-        return None
+def _read_moment(_: type, tokens: Sequence[Any]) -> Moment:
+    """Read a moment as cyclopts has converters do, with the option's name in the error."""
     try:
-        parts = [float(part) for part in time.split(":")]
-    except ValueError:
-        parts = []
-    if not 1 <= len(parts) <= 3 or "-" in time or not all(map(math.isfinite, parts)):
-        raise ValueError(f"--{option} must be seconds or [hours:]minutes:seconds, passed {time!r}")
-    return sum(part * factor for part, factor in zip(reversed(parts), (1.0, 60.0, 3600.0), strict=False))
+        return Moment.read(tokens[0].value)
+    except ValueError as error:
+        raise VsfdatError(f"{tokens[0].keyword} {error}") from error

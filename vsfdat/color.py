@@ -114,6 +114,27 @@ def to_network(clip: vs.VideoNode, target: vs.VideoFormat) -> vs.VideoNode:
     return clip.resize.Bicubic(format=target.id)
 
 
+def from_network(
+    clip: vs.VideoNode, form: vs.VideoFormat, *, matrix: int, is_full_range: bool, chroma_location: int
+) -> vs.VideoNode:
+    """Convert upscaled pictures to a format, dithered.
+
+    Args:
+        clip: RGB of floats.
+        form: To be had.
+        matrix: Of YUV or gray, as H.273 numbers it.
+        is_full_range: Of its samples.
+        chroma_location: Where chroma lies that is less than luma in both directions.
+    """
+    return clip.resize.Bicubic(
+        format=form.id,
+        matrix=None if form.color_family == vs.RGB else matrix,
+        range=int(is_full_range),
+        chromaloc=chroma_location if form.subsampling_h else None,
+        dither_type="error_diffusion",
+    )
+
+
 def levels(frame: vs.VideoFrame) -> tuple[int, int]:
     """Say which samples of a frame of `to_network` mean 0.0 and 1.0, by its range; RGB is full where it does not say.
 

@@ -1,5 +1,7 @@
 """Planes of a frame to a tensor and back: strides, dtypes, pinned staging."""
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any, Protocol
@@ -89,10 +91,56 @@ class Staging:
             raise
         return Landed(host, self._places.put)
 
+    def mark(self) -> torch.cuda.Event | None:
+        """Note how far the current stream is, for others to wait for; None where copies are done when they return."""
+        if not self._asynchronous:
+            return None
+        event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        event.record()
+        return event
+
     def _host(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         if self._upload is None or self._upload.shape != shape or self._upload.dtype != dtype:
             self._upload = torch.empty(shape, dtype=dtype, pin_memory=self._asynchronous)
         return self._upload
+
+
+class Uploads:
+    """Keeps the pictures that were last copied to a device, for all slots of a clip that work there.
+
+    Args:
+        room: How many.
+    """
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[int, tuple[Tensor, torch.cuda.Event | None]] = OrderedDict()
+
+    def get(self, number: int, staging: Staging, source: Sequence[Plane], levels: tuple[int, int]) -> Tensor:
+        """Give a frame's picture as `Staging.upload` does, copied when it is first asked for.
+
+        Args:
+            number: Of the frame in its clip.
+            staging: The slot's.
+            source: As `Staging.upload` takes it.
+            levels: Likewise.
+
+        Returns:
+            [C, H, W] fp32 in [0, 1], not to be changed.
+        """
+        with self._lock:
+            if number not in self._kept:
+                self._kept[number] = staging.upload(source, levels).clone(), staging.mark()
+            self._kept.move_to_end(number)
+            picture, copied = self._kept[number]
+            while len(self._kept) > self._room:
+                self._kept.popitem(last=False)
+        if copied is not None:
+            stream = torch.cuda.current_stream(picture.device)
+            stream.wait_event(copied)
+            picture.record_stream(stream)
+        return picture
 
 
 class Landed:

@@ -65,7 +65,7 @@ def run(codec_name: str, preset: str, kind: type[Segmented], frames: int = 48, r
     opened = open_source(SAMPLE)
     picture = describe(opened.clip, codec)
     larger = opened.clip.resize.Bicubic(*SIZE, format=vs.RGBS, matrix_in=picture.matrix)
-    pictures = list(to_encoder(larger, opened.clip.format, picture, codec, None).frames())
+    pictures = list(to_encoder(larger, opened.clip.format, picture, codec).frames())
     source, clip = lengthen(opened, frames), network(pictures, frames)
     importlib.import_module("rich.progress")  # takes a second, once
     options = codec.build_options(None, preset or None)

@@ -19,6 +19,7 @@ _made: dict[str, bytes] = {}
 class Recipe:
     """What a file holds. The pictures are coloured bars that wander; sound is a click at 0.5 s."""
 
+    drawn_on: int = 1  # frames that show the same picture
     pts: Sequence[int] = tuple(range(0, 20 * 512, 512))
     time_base: Fraction = Fraction(1, 12800)
     size: tuple[int, int] = (32, 24)
@@ -50,7 +51,7 @@ def _encode(path: Path, recipe: Recipe) -> None:
         audio = output.add_stream(recipe.audio, rate=48000, layout="mono") if recipe.audio else None
         subtitles = _add_subtitles(output, path) if recipe.subtitles else None
         for index, pts in enumerate(recipe.pts):
-            output.mux(video.encode(_picture(recipe, index, pts)))
+            output.mux(video.encode(_picture(recipe, index // recipe.drawn_on, pts)))
         output.mux(video.encode())
         if audio:
             _write_click(output, audio, float(recipe.pts[-1] * recipe.time_base))

@@ -1,3 +1,4 @@
+import gc
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -10,11 +11,12 @@ import vapoursynth as vs
 from tests.encode.clips import Recipe, click_time, decode, make_video, packets
 from tests.encode.interrupts import stop_after
 from tests.fast_loop import parametrize
-from vsfdat import plugin
-from vsfdat.encode import Settings, job, upscale_file, work
+from vsfdat import pipeline, plugin
+from vsfdat.encode import Settings, upscale_file, work
 from vsfdat.encode.makers import pump
 from vsfdat.encode.output.encoding import SegmentEncoder
 from vsfdat.errors import EncodeError, VsfdatError
+from vsfdat.options import UpscaleOptions
 
 VARYING = (0, 512, 1200, 1300, 4000, 4100, 9000, 9600, 12000, 13000, 13100, 20000)
 
@@ -86,7 +88,7 @@ def test_colours_are_carried_over(run, monkeypatch: pytest.MonkeyPatch, tmp_path
 
 def enlarge(clip, **_):
     """Stand in for the network: its colours are right by definition, so all that is measured is the way there."""
-    rgb = clip.resize.Bicubic(format=plugin.vs.RGBS)
+    rgb = clip.resize.Bicubic(format=vs.RGBS)
     return rgb.resize.Point(clip.width * 2, clip.height * 2)
 
 
@@ -109,10 +111,26 @@ def test_a_missing_matrix_is_settled_and_written_down(run, caplog: pytest.LogCap
 
 
 def test_pixels_stay_as_wide_and_height_can_be_chosen(run) -> None:
-    output, outcome = run(Recipe(sample_aspect=Fraction(8, 9)), scale_to_height=36)
+    output, outcome = run(Recipe(sample_aspect=Fraction(8, 9)), upscale={"height": 36})
     with av.open(str(output)) as container:
         assert container.streams.video[0].sample_aspect_ratio == Fraction(8, 9)
     assert (outcome.width, outcome.height) == (48, 36)
+
+
+def test_pixels_are_made_square_where_that_is_asked_for(run) -> None:
+    output, outcome = run(Recipe(sample_aspect=Fraction(8, 9)), upscale={"square_pixels": True})
+    with av.open(str(output)) as container:
+        assert container.streams.video[0].sample_aspect_ratio in (None, 1)
+    assert (outcome.width, outcome.height) == (56, 48)
+
+
+def test_repeated_drawings_are_counted_and_come_out_alike(run, tmp_path: Path, model: Path) -> None:
+    held, outcome = run(Recipe(encoder="ffv1", drawn_on=2, options={}), (".mkv", ".mkv"), codec="ffv1")
+    assert outcome.remark == "10 of 20 frames (50%) repeat earlier ones and were not computed again"
+    every = tmp_path / "every.mkv"
+    options = UpscaleOptions(model=model, device="cpu", engine="reference", dedup=None)
+    assert upscale_file(tmp_path / "source.mkv", every, Settings(codec="ffv1", upscale=options)).remark is None
+    assert packets(held, "video") == packets(every, "video")
 
 
 @parametrize("pixel_format", ["bgr0", "gray"], quick=["gray"])
@@ -138,7 +156,7 @@ def test_a_failing_frame_leaves_nothing_behind(run, monkeypatch: pytest.MonkeyPa
                 raise ValueError("the network broke")
             return f
 
-        rgb = clip.resize.Point(format=plugin.vs.RGBS)
+        rgb = clip.resize.Point(format=vs.RGBS)
         return rgb.std.ModifyFrame(rgb, select)
 
     monkeypatch.setattr(plugin, "upscale", failing)
@@ -164,9 +182,6 @@ def test_a_failing_frame_leaves_nothing_behind(run, monkeypatch: pytest.MonkeyPa
         ({"crf": 99}, "crf must be from 0 to 51 for h264, passed 99"),
         ({"codec": "hevc", "crf": 99}, "crf must be from 0 to 51 for hevc, passed 99"),
         ({"codec": "av1", "crf": -1}, "crf must be from 0 to 63 for av1, passed -1"),
-        ({"scale_to_height": 0}, "scale_to_height must be at least 2, passed 0"),
-        ({"scale_to_height": -4}, "scale_to_height must be at least 2, passed -4"),
-        ({"scale_to_height": 1}, "scale_to_height must be at least 2, passed 1"),
     ],
     ids=str,
 )  # fmt: skip
@@ -247,31 +262,6 @@ def test_odd_sizes_and_transparency_are_said_to_be_lost(run, caplog: pytest.LogC
     ]
 
 
-@pytest.mark.parametrize(
-    ("codec", "encoder", "preset", "says"),
-    [
-        ("h264", "auto", None,
-         "libx264 at preset medium encodes 21.1 frames a second, the network makes 80.0; "
-         "faster: a faster --preset or --encoder nvenc, qsv, amf where there is such a GPU"),
-        ("hevc", "nvenc", "p1",
-         "hevc_nvenc at preset p1 encodes 21.1 frames a second, the network makes 80.0"),
-        ("ffv1", "auto", None, "ffv1 encodes 21.1 frames a second, the network makes 80.0"),
-    ],
-    ids=["software", "the fastest hardware", "lossless"],
-)  # fmt: skip
-def test_an_encoder_that_held_the_network_up_is_told_with_figures(codec, encoder, preset, says) -> None:
-    found = job.find_codec(codec, encoder)
-    pace = pump.Pace(clip=80.0, encoder=21.1, seconds=100.0, waited_seconds=73.6)
-    remark = job._remark(pace, found, found.build_options(None, preset))
-    assert remark == f"the network waited for the encoder 74% of the time: {says}"
-
-
-@pytest.mark.parametrize(("seconds", "waited_seconds"), [(100.0, 9.0), (5.0, 0.9), (0.0, 0.0)])
-def test_an_encoder_that_keeps_up_is_not_spoken_of(seconds: float, waited_seconds: float) -> None:
-    pace = pump.Pace(clip=80.0, encoder=79.0, seconds=seconds, waited_seconds=waited_seconds)
-    assert job._remark(pace, job.find_codec("h264"), {}) is None
-
-
 @pytest.mark.slow
 def test_a_slow_encoder_is_noticed(run, monkeypatch: pytest.MonkeyPatch) -> None:
     write = SegmentEncoder.write
@@ -280,3 +270,14 @@ def test_a_slow_encoder_is_noticed(run, monkeypatch: pytest.MonkeyPatch) -> None
     _, outcome = run(Recipe())
     assert outcome.remark is not None
     assert "the network waited for the encoder" in outcome.remark
+
+
+def test_a_film_that_is_done_leaves_nothing_for_the_collector(run) -> None:
+    """Or the next film of a batch finds the last one's frames and maps where it wants its own."""
+    gc.collect()
+    gc.disable()
+    try:
+        run(Recipe())
+        assert not pipeline._open
+    finally:
+        gc.enable()

@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import vapoursynth as vs
 
 from tests.encode.clips import Recipe, decode, make_video, packets
 from tests.encode.interrupts import stop_after
@@ -37,7 +38,7 @@ class Counted:
             self.made.append(n)
             return f
 
-        larger = clip.resize.Point(clip.width * 2, clip.height * 2, format=plugin.vs.RGBS)
+        larger = clip.resize.Point(clip.width * 2, clip.height * 2, format=vs.RGBS)
         return larger.std.ModifyFrame(larger, select)
 
 
@@ -220,7 +221,7 @@ def test_sound_may_be_chosen_anew(tmp_path, upscale, network, monkeypatch) -> No
     with monkeypatch.context() as patch:
         stop_after(patch, 3, segment=2)
         upscale()
-    assert upscale(audio=False).made == 20
+    assert upscale(no_audio=True).made == 20
     with pytest.raises(IndexError):
         packets(tmp_path / "output.mkv", "audio")
 
@@ -230,7 +231,7 @@ def test_sound_may_be_chosen_anew(tmp_path, upscale, network, monkeypatch) -> No
 def test_packets_of_all_segments_are_decoded_in_order_and_in_time(tmp_path, upscale, network, codec, ending) -> None:
     if (codec, ending) in REFUSED:
         pytest.skip("no such film")
-    upscale(f"output{ending}", codec=codec, audio=False)
+    upscale(f"output{ending}", codec=codec, no_audio=True)
     with av.open(str(tmp_path / f"output{ending}")) as container:
         found = [packet for packet in container.demux(video=0) if packet.size]
         unit = container.streams.video[0].time_base

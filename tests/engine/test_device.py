@@ -20,6 +20,7 @@ def two_cards(monkeypatch: pytest.MonkeyPatch) -> None:
         ("cpu", ["cpu"]),
         ("cpu:0", ["cpu"]),
         (["cuda:0", "cuda:1"], ["cuda:0", "cuda:1"]),
+        ("cuda:0, cuda:1,cpu", ["cuda:0", "cuda:1", "cpu"]),
         (("cpu", "cpu"), ["cpu", "cpu"]),
     ],
 )

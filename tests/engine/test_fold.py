@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from vsfdat.arch import FDAT
 from vsfdat.arch.fdat import FastChannelAttention, FastSpatialWindowAttention, SimplifiedAIM
@@ -84,3 +84,12 @@ def test_doubling_into_convolution(size: tuple[int, int]) -> None:
     x = rand(1, C, *size)
     weight, bias = fold.doubling_into_convolution(head.weight, head.bias)
     assert_equal(F.pixel_shuffle(F.conv2d(x, weight, bias, padding=1), 2), head(x))
+
+
+def test_fusion_into_convolution() -> None:
+    conv, mix = nn.Conv2d(3, C, 3, padding=1).double(), nn.Conv2d(2 * C, C, 1).double()
+    centre, average = torch.rand(2, 1, 3, 7, 9, dtype=torch.float64)
+    expected = mix(torch.cat((conv(centre), conv(average)), dim=1))
+    weight, bias = fold.fusion_into_convolution(conv.weight, conv.bias, mix.weight.flatten(1), mix.bias)
+    made = F.conv2d(torch.cat((centre, average), dim=1), weight, bias, padding=1)
+    torch.testing.assert_close(made, expected, rtol=0, atol=1e-12)

@@ -6,7 +6,7 @@ from PIL import Image
 from tests.quality.conftest import draw_picture
 from vsfdat.arch import FDAT, TFDAT
 from vsfdat.errors import TrainingError
-from vsfdat.quality.evaluate import clip_upscaler, network_upscaler, score_pictures, score_table
+from vsfdat.quality.evaluate import clip_upscaler, score_pictures, score_table
 from vsfdat.quality.interpolate import classic_upscalers, on_pictures
 
 
@@ -21,7 +21,7 @@ def test_a_better_upscaler_scores_better(data):
 
 def test_a_network_upscales_pictures():
     network = FDAT(embed_dim=16, num_groups=1, depth_per_group=1, num_heads=2, scale=2).eval()
-    result = network_upscaler(network, torch.device("cpu"))(draw_picture(0, 20)[:, :13])
+    result = on_pictures(clip_upscaler(network, torch.device("cpu")))(draw_picture(0, 20)[:, :13])
     assert result.shape == (40, 26, 3)
     assert result.dtype == np.uint8
 
@@ -45,26 +45,22 @@ def test_a_picture_too_small_to_be_measured_is_named(tmp_path, side):
 TINY = {"embed_dim": 16, "num_groups": 1, "depth_per_group": 1, "num_heads": 2, "scale": 2}
 
 
-@torch.inference_mode()
-def test_a_temporal_network_gets_two_frames_on_either_side_and_the_nearest_at_the_ends(monkeypatch):
+def test_a_temporal_network_gets_two_frames_on_either_side_and_the_nearest_at_the_ends():
+    torch.manual_seed(0)
     network = TFDAT(**TINY, upsampler_type="pixelshuffledirect", flow_base_ch=4).eval()
-    seen = []
-    forward = network.forward
-    monkeypatch.setattr(network, "forward", lambda clip: (seen.append(clip[0, :, 0, 0, 0]), forward(clip))[1])
-    frames = [np.full((16, 18, 3), 10 * n, np.uint8) for n in range(6)]
+    frames = [draw_picture(n, 18)[:16] for n in range(6)]
     upscale = clip_upscaler(network, torch.device("cpu"))
-    results = [upscale(frames, n) for n in (0, 3, 5)]
-    assert [(255 * clip / 10).round().int().tolist() for clip in seen] == [
-        [0, 0, 0, 1, 2], [1, 2, 3, 4, 5], [3, 4, 5, 5, 5]
-    ]  # fmt: skip
-    assert all(result.shape == (32, 36, 3) for result in results)
-    expected = forward(torch.from_numpy(np.stack(frames[1:6])).movedim(-1, 1)[None] / 255)[0].permute(1, 2, 0)
-    assert np.abs(expected.numpy().clip(0, 1) * 255 - results[1]).max() <= 0.51
+    for n, seen in ((0, [0, 0, 0, 1, 2]), (3, [1, 2, 3, 4, 5]), (5, [3, 4, 5, 5, 5])):
+        with torch.inference_mode():
+            clip = torch.from_numpy(np.stack([frames[k] for k in seen])).movedim(-1, 1)[None] / 255
+            expected = network(clip)[0].permute(1, 2, 0).numpy()
+        result = upscale(frames, n)
+        assert result.shape == (32, 36, 3)
+        assert np.abs(expected.clip(0, 1) * 255 - result).max() <= 0.51
 
 
 def test_other_networks_see_a_clips_frames_one_by_one_and_a_picture_is_a_clip_of_one_frame():
-    network = FDAT(**TINY).eval()
-    device, picture = torch.device("cpu"), draw_picture(0, 20)
-    alone, in_clip = network_upscaler(network, device), clip_upscaler(network, device)
-    assert (in_clip([picture[::-1], picture], 1) == alone(picture)).all()
-    assert (on_pictures(in_clip)(picture) == alone(picture)).all()
+    upscale = clip_upscaler(FDAT(**TINY).eval(), torch.device("cpu"))
+    first, second = draw_picture(0, 20), draw_picture(1, 20)
+    assert (upscale([first, second], 1) == upscale([second], 0)).all()
+    assert (on_pictures(upscale)(first) == upscale([first, second], 0)).all()

@@ -18,7 +18,18 @@ from .config import FDATConfig, TFDATConfig
 from .fdat import FDAT, init_weights, pad_to_multiple
 
 FLOW_STRIDE = 8  # pixels on each axis that share one motion before it is scaled up
-_SLOPE = 0.2
+SLOPE = 0.2  # of all its activations
+
+
+def middle(count: int) -> int:
+    """Find the frame that is upscaled, of so many.
+
+    Raises:
+        ValueError: There is none in the middle, or it has no neighbours.
+    """
+    if count < 3 or count % 2 == 0:
+        raise ValueError(f"TFDAT looks at an odd number of frames, at least 3, passed {count}")
+    return count // 2
 
 
 class FlowNet(nn.Module):
@@ -29,7 +40,7 @@ class FlowNet(nn.Module):
         widths = [2 * num_in_ch, base_ch, 2 * base_ch, 4 * base_ch]
         layers: list[nn.Module] = []
         for before, after in pairwise(widths):
-            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.LeakyReLU(_SLOPE)]
+            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE)]
         self.enc = nn.Sequential(*layers)
         self.flow_pred = nn.Conv2d(widths[-1], 2, 3, padding=1)
 
@@ -76,11 +87,11 @@ class TFDAT(FDAT):
             inner = dim // 2
             self.shallow_stem = nn.Sequential(
                 nn.Conv2d(channels, inner, 3, padding=1),
-                nn.LeakyReLU(_SLOPE),
+                nn.LeakyReLU(SLOPE),
                 nn.Conv2d(inner, channels, 3, padding=1),
             )
         self.temporal_fuse = nn.Sequential(
-            nn.Conv2d(2 * dim, dim, 1), nn.LeakyReLU(_SLOPE), nn.Conv2d(dim, dim, 3, padding=1)
+            nn.Conv2d(2 * dim, dim, 1), nn.LeakyReLU(SLOPE), nn.Conv2d(dim, dim, 3, padding=1)
         )
         for added in (self.flow_net, self.shallow_stem, self.temporal_fuse):
             added.apply(init_weights)
@@ -103,8 +114,7 @@ class TFDAT(FDAT):
             ValueError: T is even, or 1.
         """
         b, t, _, h, w = x.shape
-        if t < 3 or t % 2 == 0:
-            raise ValueError(f"TFDAT looks at an odd number of frames, at least 3, passed {t}")
+        middle(t)
         frames = pad_to_multiple(x.flatten(0, 1), self.padding_multiple).unflatten(0, (b, t))
         # In full, whatever autocast asks for: half a pixel's motion is lost in the digits that bf16 has for a column.
         with torch.autocast(x.device.type, enabled=False):
@@ -116,8 +126,9 @@ class TFDAT(FDAT):
     def align(self, frames: Tensor) -> Tensor:
         """Give the centre and its neighbours' average, moved to where it is: [B, T, 3, H, W] -> [B, 2, 3, H, W]."""
         b, t = frames.shape[:2]
-        centre = frames[:, t // 2]
-        neighbours = torch.cat((frames[:, : t // 2], frames[:, t // 2 + 1 :]), dim=1).flatten(0, 1)
+        at = middle(t)
+        centre = frames[:, at]
+        neighbours = torch.cat((frames[:, :at], frames[:, at + 1 :]), dim=1).flatten(0, 1)
         flow = self.flow_net(neighbours, centre.repeat_interleave(t - 1, dim=0))
         total = warp(neighbours, flow).unflatten(0, (b, t - 1)).sum(dim=1)
         if len(self.shallow_stem):  # of the sum, not of the average: as published, and as the weights are trained

@@ -19,6 +19,10 @@ from .work import Work
 _SAMPLE = 1 << 20
 
 
+# Of the options: those that are above in other words, and those that change no picture.
+_SAID_OTHERWISE = ("model", "precision", "tile", "overlap", "device", "num_streams", "compile")
+
+
 def identify(path: Path, codec: Codec, options: Options, settings: Settings) -> Identity:
     """Name all that the pictures of an output come from and that is known before the film is decoded.
 
@@ -41,8 +45,7 @@ def identify(path: Path, codec: Codec, options: Options, settings: Settings) -> 
         "model": hash_file(find_model(upscale.model)),
         "precision": settle_precision(upscale.device, upscale.precision),
         "tile": f"{upscale.tile[0]}x{upscale.tile[1]}, overlap {upscale.overlap}" if upscale.tile else None,
-        "engine": upscale.engine,
-        "height": settings.scale_to_height,
+        **{name: value for name, value in vars(upscale).items() if name not in _SAID_OTHERWISE},
         "encoder": codec.encoder.name,
         **_name_options(options),
         "version of vsfdat": version("vsfdat"),

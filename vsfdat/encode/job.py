@@ -20,7 +20,7 @@ from .container import cannot_be
 from .formats import CONTAINERS
 from .identity import identify_work
 from .input.damage import DamageCount
-from .makers import Cluster, Here, Pace
+from .makers import Cluster, Here
 from .output.codecs import Codec, find_codec
 from .output.encoders import Options
 from .output.landing import check_output, follow, landing, name_job
@@ -28,9 +28,6 @@ from .output.writer import Writer, check_fit, try_container
 from .progress import Show, show_progress
 from .segments import Manifest, Segment, is_partial, plan_segments
 from .work import Work, open_work
-
-# Of a second or more, and of the whole time, that the network may wait for the encoder before anyone is told.
-_WORTH_TELLING = 0.1
 
 _TRACEBACK = "Traceback (most recent call last):\n"
 
@@ -155,7 +152,9 @@ class _Job:
         with show(self.total, str(self.manifest.output), stop, sealed) as advance:
             pace = maker.make(missing, self.manifest, advance, stop)
         video = self.work.video
-        return maker.describe() if isinstance(maker, Cluster) else _remark(pace, video.codec, video.options)
+        if isinstance(maker, Cluster):
+            return maker.describe()
+        return pace.remark(video.codec, video.options) if pace else None
 
     def land(self) -> int:
         """Join what is done and give it the output's name; give how many frames that is."""
@@ -188,9 +187,6 @@ class _Job:
 def _check(path: Path, output: Path, settings: Settings) -> tuple[Codec, Options]:
     """Refuse what can be refused before the film is read; give the codec, and its encoder's options."""
     codec = find_codec(settings.codec, settings.encoder)
-    height = settings.scale_to_height
-    if height is not None and height < 2:
-        raise EncodeError(f"scale_to_height must be at least 2, passed {height}")
     find_model(settings.upscale.model)
     options = codec.build_options(settings.crf, settings.preset)
     check_fit(codec, output)
@@ -203,18 +199,6 @@ def _is_ours(output: Path) -> bool:
     with contextlib.suppress(OSError):
         return is_partial(name_job(follow(output)), follow(output))
     return False
-
-
-def _remark(pace: Pace | None, codec: Codec, options: Options) -> str | None:
-    """Say that the encoder was what took the time, and what would be faster."""
-    if pace is None or pace.waited_seconds < max(1, _WORTH_TELLING * pace.seconds):
-        return None
-    preset, ways = options.get("preset"), codec.faster_ways(options)
-    return (
-        f"the network waited for the encoder {pace.waited_seconds / pace.seconds:.0%} of the time: "
-        f"{codec.encoder.name}{f' at preset {preset}' if preset else ''} encodes {pace.encoder:.1f} frames a second, "
-        f"the network makes {pace.clip:.1f}{f'; faster: {ways}' if ways else ''}"
-    )
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """A film as it is opened for work: whoever makes a segment of it opens it like this, here or on another machine."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from .output.codecs import Codec
 from .output.encoders import Options
 from .output.picture import Picture, describe, settle_matrix, to_encoder
 from .output.video import Video
+from .pace import Arrivals
 from .streams import Plan, plan_streams
 
 
@@ -21,12 +23,14 @@ class Work:
     """A film's frames, upscaled when they are asked for, and what becomes of them and of all else in the file.
 
     `least_ahead` frames must be under way for no device to wait: those worked on, and one that comes or goes.
+    `arrivals` knows which are decoded.
     """
 
     source: Source
     plan: Plan
     video: Video
     least_ahead: int
+    arrivals: Arrivals = field(default_factory=Arrivals)
 
 
 def open_work(
@@ -46,21 +50,26 @@ def open_work(
         EncodeError: It cannot be read, or a setting does not fit it.
         vapoursynth.Error: The network cannot be run on it.
     """
-    kept = {"audio": settings.audio, "subtitles": settings.subtitles}
+    kept = {"audio": not settings.no_audio, "subtitles": not settings.no_subtitles}
     plan = plan_streams(path, container, codec.encoder.name, **kept)
     source = cut(open_source(path), settings.start, settings.end)
-    clip, picture = _upscale(source, codec, settings, network)
+    arrivals = Arrivals()
+    clip, picture = _upscale(source, codec, settings, network, arrivals)
     video = Video(clip, source, picture, codec, plan.encoder_options(options))
-    return Work(source, plan, video, _least_ahead(settings))
+    return Work(source, plan, video, _least_ahead(settings), arrivals)
 
 
-def _upscale(source: Source, codec: Codec, settings: Settings, network: Any) -> tuple[vs.VideoNode, Picture]:
+def _upscale(
+    source: Source, codec: Codec, settings: Settings, network: Any, arrivals: Arrivals
+) -> tuple[vs.VideoNode, Picture]:
     from vsfdat import plugin  # with torch, which takes seconds; a mistake in the arguments is told before that
 
     picture = source.mending.retry(lambda: describe(source.clip, codec))
     options = vars(settings.upscale) | ({"model": network} if network is not None else {})
-    upscaled = plugin.upscale(settle_matrix(source.clip, picture), **options)
-    return to_encoder(upscaled, source.clip.format, picture, codec, settings.scale_to_height), picture
+    upscaled = plugin.upscale(settle_matrix(arrivals.watch(source.clip), picture), **options)
+    if settings.upscale.square_pixels:
+        picture = replace(picture, sample_aspect=Fraction(1))
+    return to_encoder(upscaled, source.clip.format, picture, codec), picture
 
 
 def _least_ahead(settings: Settings) -> int:

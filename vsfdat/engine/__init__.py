@@ -47,6 +47,8 @@ def build(
 ) -> EngineFactory:
     """Prepare a network for a device.
 
+    TFDAT's engines take what it aligns, [6, H, W]; `temporal` aligns, and `slots` puts that before them.
+
     Args:
         module: The network; it is copied, not changed.
         device: Where it will run.

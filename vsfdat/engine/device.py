@@ -15,12 +15,15 @@ def find_devices(wanted: object) -> list[torch.device]:
 
     Args:
         wanted: "auto" for the accelerator that torch found, or else the CPU; a name such as "cpu", "cuda:1" or "mps";
-            or several names.
+            or several names, with commas between or as a list.
 
     Raises:
         ValueError: A name means nothing to torch, or no such device is there.
     """
-    names = list(wanted) if isinstance(wanted, list | tuple) else [wanted]
+    if isinstance(wanted, str):
+        names: list[object] = [name.strip() for name in wanted.split(",")]
+    else:
+        names = list(wanted) if isinstance(wanted, list | tuple) else [wanted]
     devices = [_find(name) for name in names if isinstance(name, str)]
     if not names or len(devices) < len(names):
         raise ValueError(f"device must be a name or a list of names, passed {wanted!r}")

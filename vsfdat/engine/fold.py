@@ -131,3 +131,20 @@ def doubling_into_convolution(weight: Tensor, bias: Tensor) -> tuple[Tensor, Ten
                 for j, column in columns.items():
                     folded[:, down, right, :, i, j] = weight[:, :, row, column].T
     return folded.reshape(4 * c_out, c_in, 3, 3), bias.repeat_interleave(4)
+
+
+def fusion_into_convolution(weight: Tensor, bias: Tensor, mix: Tensor, mix_bias: Tensor) -> tuple[Tensor, Tensor]:
+    """M·(W∗c + b, W∗a + b) + m = (M_c·W, M_a·W)∗(c, a) + (M_c + M_a)·b + m.
+
+    Args:
+        weight: W of the convolution that centre c and average a both go through, [C, C_in, 3, 3].
+        bias: b, [C].
+        mix: M of the 1×1 convolution behind it, [C, 2·C], the centre's part first.
+        mix_bias: m, [C].
+
+    Returns:
+        Weight [C, 2·C_in, 3, 3] and bias [C] of one convolution of both.
+    """
+    parts = mix.chunk(2, dim=1)
+    folded = torch.cat([torch.einsum("ok,kiyx->oiyx", part, weight) for part in parts], dim=1)
+    return folded, (parts[0] + parts[1]) @ bias + mix_bias

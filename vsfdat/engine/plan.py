@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from vsfdat.arch import FDATConfig
+from vsfdat.arch import FDATConfig, TFDATConfig
 from vsfdat.arch.heads import Head, HeadSize, find_head
+from vsfdat.arch.tfdat import FLOW_STRIDE
 
 # The head's strips are at least this tall: each computes a few of its neighbours' rows again.
 HEAD_ROWS = 32
@@ -12,6 +13,9 @@ HEAD_ROWS = 32
 NARROW = 48
 # Strips of about this many pixels keep a block's intermediate results in a processor's cache.
 _CACHED_PIXELS = 4096
+# Rows of TFDAT's flow made at a time. The two above a strip and the one below are made again by its neighbours.
+FLOW_ROWS = 64
+_ALIGNED_ROWS = FLOW_STRIDE * (FLOW_ROWS + 3)
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Demand:
-    """What a frame takes, before any of it is allocated.
+    """What a frame takes, before any of it is allocated; TFDAT's frame is its pair of centre and average.
 
     Args:
         config: The network's sizes.
@@ -60,9 +64,26 @@ class Demand:
 
     def device_bytes(self, plan: Plan) -> int:
         """All that is on the device at the peak, weights aside; what the blocks use is gone when the head begins."""
-        frame = self.config.num_in_ch * self.height * self.width * (4 + self.itemsize)
+        frame = self._channels * self.height * self.width * (4 + self.itemsize)
         maps = 0 if plan.host_maps else map_count(self.config) * self.map_bytes
-        return frame + maps + max(self._of_a_block(plan), self._of_the_head(plan))
+        return frame + maps + max(self._of_a_block(plan), self._of_the_head(plan), self._of_the_alignment)
+
+    @property
+    def _channels(self) -> int:
+        return 2 * self.config.num_in_ch if isinstance(self.config, TFDATConfig) else self.config.num_in_ch
+
+    @property
+    def _of_the_alignment(self) -> int:
+        """What `temporal` takes beside the frames, while the maps of the frame before are still there."""
+        config = self.config
+        if not isinstance(config, TFDATConfig):
+            return 0
+        rows, whole = min(self.height, _ALIGNED_ROWS), self.height * self.width
+        # The first layer's result as it is and in another order, and the second's, a quarter as many.
+        flow = 2 * config.flow_base_ch * rows * self.width // 4 * 5 // 4
+        moved = 16 * rows * self.width  # motion twice, the places, the colours, and what they are made of
+        stem = (config.embed_dim + 6) * whole if config.unshuffle == 1 else 0
+        return 4 * (max(flow, moved, stem) + 9 * whole)
 
     def _of_a_block(self, plan: Plan) -> int:
         config = self.config

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from vsfdat.arch import FDAT
+from vsfdat.arch import FDAT, TFDAT
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,19 @@ class ReferenceEngine:
             return self.module(frame[None].to(self.dtype))[0].float()
 
 
+class _OfPairs(nn.Module):
+    """What TFDAT does with centre and average, once `temporal` has them; a module so that torch.compile takes it."""
+
+    def __init__(self, module: TFDAT) -> None:
+        super().__init__()
+        self._module = module
+
+    def forward(self, pair: Tensor) -> Tensor:
+        """[1, 6, H, W] -> [1, 3, H·scale, W·scale]."""
+        picture: Tensor = self._module.reconstruct(self._module.fuse(pair.view(1, 2, 3, *pair.shape[2:])))
+        return picture
+
+
 def build(
     module: FDAT, device: torch.device, dtype: torch.dtype, compile: bool = False
 ) -> Callable[[], ReferenceEngine]:
@@ -43,6 +56,8 @@ def build(
         dtype: What it computes in.
         compile: Whether torch.compile builds it, when it meets its first frame.
     """
-    shared = copy.deepcopy(module).eval().requires_grad_(False).to(device, dtype)
+    shared: nn.Module = copy.deepcopy(module).eval().requires_grad_(False).to(device, dtype)
+    if isinstance(shared, TFDAT):
+        shared = _OfPairs(shared)
     run: Callable[[Tensor], Tensor] = torch.compile(shared, dynamic=False) if compile else shared
     return lambda: ReferenceEngine(run, module.config.scale, device, dtype)

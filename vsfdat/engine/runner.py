@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vsfdat.arch import FDAT, FDATConfig
+from vsfdat.arch import FDAT, TFDAT, FDATConfig
 from vsfdat.arch.fdat import SimplifiedDATBlock, pad_to_multiple
+from vsfdat.arch.tfdat import SLOPE
 from vsfdat.notices import Once
 from vsfdat.ops import Backend, NetworkShape, Ops, choose
 from vsfdat.ops.interface import Rows
@@ -19,6 +20,7 @@ from . import plan as planning
 from .agreement import Agreement
 from .blocks import Block, convolve, fold_block
 from .device import is_full
+from .fold import fusion_into_convolution
 from .head import Head
 from .host_maps import on_host
 from .strips import cut_strips
@@ -28,13 +30,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Network:
-    """A folded network, shared by the engines of all slots."""
+    """A folded network, shared by the engines of all slots; `fuse` is TFDAT's, between the first and the groups."""
 
     config: FDATConfig
     device: torch.device
     dtype: torch.dtype
     backend: Backend
     first: Any
+    fuse: Any
     groups: list[tuple[list[Block], Any]]
     after: Any
     head: Head
@@ -48,24 +51,44 @@ def shape_of(config: FDATConfig) -> NetworkShape:
 def fold_network(module: FDAT, device: torch.device, dtype: torch.dtype, backend: Backend) -> Network:
     """Fold and pack a network's weights for a device and a backend; the module is not changed."""
 
-    def pack(name: str) -> Any:
-        conv = module.get_submodule(name)
-        bias = None if conv.bias is None else conv.get_parameter("bias").detach().to(device, dtype)
-        return backend.ops.pack_conv(conv.get_parameter("weight").detach().to(device, dtype), bias)
+    def pack(weight: Tensor, bias: Tensor | None) -> Any:
+        weight, bias = weight.detach().to(dtype), None if bias is None else bias.detach().to(dtype)
+        return backend.ops.pack_conv(weight.to(device), None if bias is None else bias.to(device))
+
+    def pack_layer(name: str) -> Any:
+        return pack(*_convolution(module, name))
 
     return Network(
         config=module.config,
         device=device,
         dtype=dtype,
         backend=backend,
-        first=pack("conv_first.1" if module.config.unshuffle > 1 else "conv_first"),
+        first=pack(*_first(module)),
+        fuse=pack_layer("temporal_fuse.2") if isinstance(module, TFDAT) else None,
         groups=[
-            ([fold_block(block, backend.ops, device, dtype) for block in _blocks(module, i)], pack(f"groups.{i}.conv"))
+            (
+                [fold_block(block, backend.ops, device, dtype) for block in _blocks(module, i)],
+                pack_layer(f"groups.{i}.conv"),
+            )
             for i in range(module.config.num_groups)
         ],
-        after=pack("conv_after"),
+        after=pack_layer("conv_after"),
         head=Head(module.upsampler, device, dtype, backend),
     )
+
+
+def _first(module: FDAT) -> tuple[Tensor, Tensor | None]:
+    """Give the weights of the first convolution; TFDAT's is of centre and average, and what mixes them is in it."""
+    if not isinstance(module, TFDAT):
+        return _convolution(module, "conv_first.1" if module.config.unshuffle > 1 else "conv_first")
+    layers = _convolution(module, "conv_first"), _convolution(module, "temporal_fuse.0")
+    weight, bias, mix, mix_bias = (tensor.double() for layer in layers for tensor in layer if tensor is not None)
+    return fusion_into_convolution(weight, bias, mix.flatten(1), mix_bias)
+
+
+def _convolution(module: FDAT, name: str) -> tuple[Tensor, Tensor | None]:
+    layer = module.get_submodule(name)
+    return layer.get_parameter("weight"), None if layer.bias is None else layer.get_parameter("bias")
 
 
 def _blocks(module: FDAT, group: int) -> list[SimplifiedDATBlock]:
@@ -102,7 +125,7 @@ class ExactEngine:
         return self._network.config.scale
 
     def __call__(self, frame: Tensor) -> Tensor:
-        """[C_in, H, W] fp32 in [0, 1] -> [C_out, H·scale, W·scale] fp32, not clamped.
+        """[C_in, H, W] fp32 in [0, 1] -> [C_out, H·scale, W·scale] fp32, not clamped; of TFDAT, C_in is 6 (`temporal`).
 
         Raises:
             RuntimeError: The frame does not fit in the smallest strips, with its maps in host memory.
@@ -181,7 +204,12 @@ class ExactEngine:
         """[h, w, C_in·u²] -> [h, w, C], one of the free maps: all that comes before the head."""
         network = self._network
         x = shallow = free.pop()
-        convolve(ops, pixels, shallow, network.first, None, strips)
+        if network.fuse is None:
+            convolve(ops, pixels, shallow, network.first, None, strips)
+        else:
+            convolve(ops, pixels, free[-1], network.first, None, strips)
+            F.leaky_relu(free[-1], SLOPE, inplace=True)
+            convolve(ops, free[-1], shallow, network.fuse, None, strips)
         for blocks, conv in network.groups:
             group_input = x
             for block in blocks:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import torch
 
-from vsfdat.arch import FDAT, FDATConfig
+from vsfdat.arch import FDAT, TFDAT, FDATConfig
 from vsfdat.notices import Once
 from vsfdat.options import UpscaleOptions
 
-from . import Engine, EngineFactory, Kind, build, choose_precision, find_devices
+from . import Engine, EngineFactory, Kind, build, choose_precision, find_devices, temporal
+from .ensemble import Ensemble
 from .graphs import Graphed
 from .guard import Guarded
 from .planes import PerPlane
@@ -32,7 +33,8 @@ def build_slot(
     """Prepare what each slot of a device runs: the network, and around it what keeps frames coming.
 
     The network is replayed from a CUDA graph where it can be, cut into tiles where memory is short, run again in fp32
-    where low precision gives NaN or Inf, and run on each plane where it has one channel.
+    where low precision gives NaN or Inf, and run on each plane where it has one channel. A TFDAT takes several frames,
+    [T, 3, H, W], and gives the picture of the middle one.
 
     Args:
         module: The network; it is copied, not changed.
@@ -53,11 +55,14 @@ def build_slot(
     prepare = functools.partial(build, module, device=device, kind=kind, compile=compile)
     make, make_full = prepare(precision=settled), functools.cache(lambda: prepare(precision="fp32"))
     room, once = Room(tile, overlap, _grid(module.config)), Once(_log)
+    align = temporal.build(module, device, plain=kind == "reference") if isinstance(module, TFDAT) else None
 
     def slot() -> Engine:
         # Without a graph: frames that need it are few, and the memory of a second one is not.
         full = None if settled == "fp32" else lambda: Fitting(make_full()(), room)
         engine = Guarded(Fitting(Graphed(make(), once), room), full, once)
+        if align is not None:
+            return temporal.Aligned(engine, align)
         return PerPlane(engine) if module.config.num_in_ch == 1 else engine
 
     return slot
@@ -75,7 +80,8 @@ def build_slots(module: FDAT, options: UpscaleOptions) -> list[Engine]:
             module, place, options.precision, tile=options.tile, overlap=options.overlap, kind=options.engine,
             compile=options.compile,
         )  # fmt: skip
-        engines += [make() for _ in range(_streams(place, options.num_streams))]
+        slots = [make() for _ in range(_streams(place, options.num_streams))]
+        engines += map(Ensemble, slots) if options.ensemble else slots
     return engines
 
 

@@ -10,17 +10,20 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import vapoursynth as vs
 
 from tests.encode.clips import Recipe, make_model, make_video, packets
 from vsfdat import plugin
 from vsfdat.encode import Outcome, Settings, job, upscale_file, work
 from vsfdat.encode.identity import identify_work
-from vsfdat.encode.makers import errand
+from vsfdat.encode.makers import Cluster, cluster, errand
 from vsfdat.encode.output.codecs import find_codec
-from vsfdat.encode.segments import Segment, plan_segments
+from vsfdat.encode.segments import Manifest, Segment, plan_segments
 from vsfdat.errors import EncodeError
 from vsfdat.options import UpscaleOptions
 
@@ -141,6 +144,54 @@ def test_a_cluster_that_is_not_there_is_one_sentence(folder: Path, upscale) -> N
     )
 
 
+class Threads:
+    """Stands in for Ray: two rooms, in which tasks are threads."""
+
+    def __init__(self) -> None:
+        self.pool, self.cancelled = ThreadPoolExecutor(2), 0
+        self.exceptions = SimpleNamespace(RayError=ZeroDivisionError, RayTaskError=ZeroDivisionError)
+
+    def remote(self, work: Callable[..., object]) -> SimpleNamespace:
+        task = SimpleNamespace(remote=lambda *arguments: self.pool.submit(work, *arguments))
+        return SimpleNamespace(options=lambda **_: task)
+
+    def wait(self, tasks: list[Future[object]], num_returns: int = 1, timeout: float = 0) -> tuple[list, list]:
+        when = FIRST_COMPLETED if num_returns == 1 else ALL_COMPLETED
+        return tuple(map(list, wait(tasks, timeout, when)))
+
+    def cancel(self, task: Future[object], **_: object) -> None:
+        self.cancelled += 1
+
+    put, get = staticmethod(lambda thing: thing), staticmethod(lambda task: task.result())
+    nodes, is_initialized = staticmethod(lambda: [{"Alive": True, "Resources": {"CPU": 2}}]), staticmethod(lambda: True)
+
+
+def test_who_has_nothing_left_makes_what_a_slow_machine_has_under_way(tmp_path: Path, monkeypatch) -> None:
+    """And who is second is told to stop, so that each segment is sealed once."""
+    threads, released, asked = Threads(), threading.Event(), []
+    monkeypatch.setattr(cluster, "require", lambda name: threads)
+
+    def task(order: errand.Errand, segment: Segment, *_: object) -> errand.Made:
+        asked.append(segment.number)
+        if asked.count(0) == 1 and segment.number == 0:
+            assert released.wait(20)  # the slow one
+        return errand.Made("node", 0, content=b"packets")
+
+    segments = plan_segments(60, usual=10)
+    settings = Settings(upscale=UpscaleOptions(model=make_model(tmp_path / "tiny.safetensors")))
+    maker = Cluster("auto", tmp_path, settings, "nut", {"source": ""}, task=task, cpus=1)
+    frames: list[int] = []
+    with Manifest.open(tmp_path / "job", {}, tmp_path / "film.mkv") as manifest:
+        maker.make(segments, manifest, frames.append, threading.Event())
+        assert manifest.is_whole(segments)
+        manifest.is_over = True
+    released.set()
+    threads.pool.shutdown()
+    assert sorted(asked) == [0, 0, 1, 2, 3, 4, 5]
+    assert (sum(frames), threads.cancelled) == (60, 1)
+    assert maker.tallies["node"].segments == 6
+
+
 class Shelf:
     """Stands in for Ray's store of objects."""
 
@@ -155,7 +206,7 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(errand, "require", lambda name: Shelf)
     monkeypatch.setattr(errand, "_name_node", lambda: "node")
     monkeypatch.setattr(errand.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(plugin, "upscale", lambda clip, **_: clip.resize.Point(64, 48, format=plugin.vs.RGBS))
+    monkeypatch.setattr(plugin, "upscale", lambda clip, **_: clip.resize.Point(64, 48, format=vs.RGBS))
     errand._open.clear()
     return tmp_path
 

@@ -8,6 +8,7 @@ import vapoursynth as vs
 
 from vsfdat.encode import Settings, work
 from vsfdat.encode.makers import pump
+from vsfdat.encode.pace import Busy, Pace
 from vsfdat.options import UpscaleOptions
 
 BLANK = vs.core.std.BlankClip(length=40, width=8, height=8)
@@ -21,7 +22,7 @@ def test_interrupting_slow_frames_waits_for_few_of_them(monkeypatch, num_streams
     settings = Settings(upscale=UpscaleOptions(device="cpu", num_streams=num_streams))
     clip, asked = counted()
     stop = threading.Event()
-    frames = pump.ask(clip, work._least_ahead(settings), stop, pump.Busy())
+    frames = pump.ask(clip, work._least_ahead(settings), stop, Busy())
     next(frames)
     stop.set()
     assert len(list(frames)) == under_way
@@ -31,7 +32,7 @@ def test_interrupting_slow_frames_waits_for_few_of_them(monkeypatch, num_streams
 def test_quick_frames_keep_every_thread_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vs.core, "num_threads", 8)
     stop = threading.Event()
-    frames = pump.ask(BLANK, 2, stop, pump.Busy())
+    frames = pump.ask(BLANK, 2, stop, Busy())
     for _ in range(20):
         next(frames)
     stop.set()
@@ -113,36 +114,13 @@ def test_an_interrupt_writes_what_was_under_way() -> None:
     assert stub.finished is False
 
 
-def test_seconds_of_work_leave_out_the_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([10.0, 14.0, 20.0, 21.0])
-    monkeypatch.setattr(pump, "monotonic", lambda: next(clock))
-    busy = pump.Busy()
-    busy.begin()
-    busy.begin()  # beside the first
-    busy.end()
-    busy.end()
-    with busy:
-        pass
-    assert (busy.seconds, busy.span) == (5.0, 11.0)
-
-
-def test_seconds_of_work_that_never_pauses_count_while_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([10.0, 13.0])
-    monkeypatch.setattr(pump, "monotonic", lambda: next(clock))
-    busy = pump.Busy()
-    busy.begin()
-    busy.begin()
-    busy.end()
-    assert busy.seconds_so_far() == 3.0
-
-
 @pytest.mark.parametrize("slow", ["encoder", "clip"])
 def test_the_pace_tells_who_waited_for_whom(monkeypatch: pytest.MonkeyPatch, slow: str) -> None:
     monkeypatch.setattr(vs.core, "num_threads", 1)
     rest = {"encoder": (0.0, 0.05), "clip": (0.05, 0.0)}[slow]
     clip = BLANK[:12].std.FrameEval(lambda n: time.sleep(rest[0]) or BLANK[:12])
     pace = write_all(clip, Stub(lambda picture: time.sleep(rest[1])), 1, threading.Event())
-    share = pace.waited_seconds / pace.seconds
+    share = pace.encoder_seconds / pace.seconds
     if slow == "encoder":
         assert share > 0.5
         assert pace.encoder < 20 < pace.clip
@@ -151,8 +129,8 @@ def test_the_pace_tells_who_waited_for_whom(monkeypatch: pytest.MonkeyPatch, slo
         assert pace.clip < 20 < pace.encoder
 
 
-def write_all(clip, writer, least: int, stop: threading.Event) -> pump.Pace:
-    return pump.write_all(clip, writer, least, lambda count: None, stop, pump.Busy())
+def write_all(clip, writer, least: int, stop: threading.Event) -> Pace:
+    return pump.write_all(clip, writer, least, lambda count: None, stop, Busy(), Busy())
 
 
 def counted() -> tuple[vs.VideoNode, list[int]]:
@@ -162,7 +140,7 @@ def counted() -> tuple[vs.VideoNode, list[int]]:
 
 
 def encoders() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("vsfdat-encoder")]
+    return [thread for thread in threading.enumerate() if thread.name.startswith("vsfdat-writer")]
 
 
 class Stub:

@@ -6,18 +6,17 @@ from typing import get_args, get_type_hints
 import av
 import pytest
 
-from vsfdat import cli
 from vsfdat.encode.output import codecs, encoders
 from vsfdat.encode.output.codecs import find_codec
 from vsfdat.errors import EncodeError
-from vsfdat.options import CodecName, EncoderKind
+from vsfdat.options import CodecName, EncoderKind, Settings
 
 HARDWARE = [(name, kind) for name in ("h264", "hevc", "av1") for kind in ("nvenc", "qsv", "amf")]
 ASKED_FOR = [*HARDWARE, *((name, "software") for name in get_args(CodecName))]
 
 
 def test_the_command_offers_the_codecs_and_encoders_that_there_are() -> None:
-    offered = get_type_hints(cli.upscale)
+    offered = get_type_hints(Settings)
     assert get_args(offered["codec"]) == get_args(CodecName) == tuple(codec.name for codec in codecs._CODECS)
     assert get_args(offered["encoder"]) == get_args(EncoderKind)
 

@@ -25,7 +25,7 @@ def prepared(size: tuple[int, int], codec: str) -> vs.VideoNode:
     source = clip_of(vs.YUV444P8)
     numbers = np.random.default_rng(0).random((3, size[1], size[0]), np.float32)
     chosen = find_codec(codec)
-    return to_encoder(picture_clip(numbers, vs.RGBS), source.format, describe(source, chosen), chosen, None)
+    return to_encoder(picture_clip(numbers, vs.RGBS), source.format, describe(source, chosen), chosen)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_unusual_matrices_go_there_and_back(matrix: int, primaries: int, transfe
     picture = describe(source, codec)
     assert (picture.matrix, picture.primaries, picture.transfer) == (matrix, primaries, transfer)
     rgb = source.resize.Bicubic(format=vs.RGBS)
-    back = to_encoder(rgb, source.format, picture, codec, None).get_frame(0)
+    back = to_encoder(rgb, source.format, picture, codec).get_frame(0)
     for plane in range(3):
         assert np.abs(np.asarray(back[plane]).astype(int) - color[plane]).max() <= 1
 

@@ -120,7 +120,7 @@ def test_what_matroska_holds_as_windows_does_is_copied_bit_by_bit(tmp_path: Path
 
 def test_sound_and_subtitles_can_be_left_out(tmp_path: Path, upscale, caplog) -> None:
     path = make_video(tmp_path / "film.mkv", Recipe(subtitles=[(0.1, 0.2, "hello")]))
-    for wanted, kinds in [({"audio": False}, ["video", "subtitle"]), ({"subtitles": False}, ["video", "audio"])]:
+    for wanted, kinds in [({"no_audio": True}, ["video", "subtitle"]), ({"no_subtitles": True}, ["video", "audio"])]:
         with av.open(str(upscale(path, ".mkv", overwrite=True, **wanted))) as container:
             assert [stream.type for stream in container.streams] == kinds
     assert caplog.messages == []

@@ -62,7 +62,7 @@ def upscale_all(items: Sequence[Item], folder: Path, settings: Settings, whole: 
     for place, item in enumerate(items):
         whole.begin(place)
         try:
-            streams = {"audio": settings.audio, "subtitles": settings.subtitles}
+            streams = {"audio": not settings.no_audio, "subtitles": not settings.no_subtitles}
             identity: Identity = {**identify(item.input, codec, options, settings), **streams}
             if not settings.restart and finished.has(item.output, identity):
                 whole.skip(place)

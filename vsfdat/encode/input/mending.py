@@ -98,21 +98,22 @@ class Watched:
     def get_frame_async(self, n: int) -> Future[vs.VideoFrame]:
         """Ask for a frame, as of a clip."""
         wanted: Future[vs.VideoFrame] = Future()
-
-        def settle(found: Future[vs.VideoFrame], *, is_first: bool) -> None:
-            error = found.exception()
-            if error is None:
-                wanted.set_result(found.result())
-            elif is_first and self._goes_on(error):
-                ask(is_first=False)
-            else:
-                wanted.set_exception(error)
-
-        def ask(*, is_first: bool) -> None:
-            self._clip.get_frame_async(n).add_done_callback(functools.partial(settle, is_first=is_first))
-
-        ask(is_first=True)
+        self._ask(n, wanted, is_first=True)
         return wanted
+
+    # Methods, for functions that call each other would hold the clip until somebody looks for such circles.
+    def _ask(self, n: int, wanted: Future[vs.VideoFrame], *, is_first: bool) -> None:
+        settle = functools.partial(self._settle, n, wanted, is_first=is_first)
+        self._clip.get_frame_async(n).add_done_callback(settle)
+
+    def _settle(self, n: int, wanted: Future[vs.VideoFrame], found: Future[vs.VideoFrame], *, is_first: bool) -> None:
+        error = found.exception()
+        if error is None:
+            wanted.set_result(found.result())
+        elif is_first and self._goes_on(error):
+            self._ask(n, wanted, is_first=False)
+        else:
+            wanted.set_exception(error)
 
 
 def _fill(reader: Reader, n: int, f: vs.VideoFrame) -> vs.VideoFrame:

@@ -4,10 +4,10 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from ..pace import Pace
 from ..segments import Manifest, Segment
 from .cluster import Cluster
 from .here import Here
-from .pump import Pace
 
 
 class Maker(Protocol):
@@ -29,4 +29,4 @@ class Maker(Protocol):
         """
 
 
-__all__ = ["Cluster", "Here", "Maker", "Pace"]
+__all__ = ["Cluster", "Here", "Maker"]

@@ -20,9 +20,10 @@ from vsfdat.options import Settings
 
 from ..container import reason
 from ..extras import require
+from ..pace import Pace
 from ..segments import Identity, Manifest, Segment
 from .errand import Errand, Made, clean_up, make_segment
-from .pump import Pace
+from .pump import in_a_thread
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ _log = logging.getLogger(__name__)
 _RETRIES = 20
 _SECONDS_TO_LOOK = 0.2
 _READY = 0.1  # tasks that wait beside those that run
+_SEALS_AHEAD = 8
 _SECONDS_TO_KNOCK = 10
 _PIECE = 64 << 20  # bytes of a film that is sent
 
@@ -107,21 +109,48 @@ class _Run:
         left = collections.deque(segments)
         under_way: dict[Any, Segment] = {}
         try:
-            while under_way or (left and not self._stop.is_set()):
-                done = self._wait(list(under_way)) if under_way else []
-                came = [(under_way.pop(task), task) for task in done]
-                while left and not self._stop.is_set() and len(under_way) < self._room():
-                    segment = left.popleft()
-                    under_way[self._begin(segment)] = segment
-                # Sealing waits for the disk, and the machines are at work again by now.
-                for segment, task in came:
-                    if not self._take(segment, self._fetch(task)):
-                        left.appendleft(segment)
+            # Sealing waits for the disk, and the machines are not to wait for that.
+            with in_a_thread(self._seal, _SEALS_AHEAD) as seal:
+                while under_way or (left and not self._stop.is_set()):
+                    self._begin_some(left, under_way)
+                    for task in self._wait(list(under_way)):
+                        if task not in under_way:
+                            continue  # made twice, and done at the same moment
+                        segment, made = under_way.pop(task), self._fetch(task)
+                        if made is None:
+                            self._send_film()
+                            left.appendleft(segment)
+                        else:
+                            self._forget(segment, under_way)
+                            seal(segment, made)
         finally:
             for task in under_way:
                 self._ray.cancel(task, force=True)
             if self._film:
                 _clean_nodes(self._ray, self._errand)
+
+    def _begin_some(self, left: collections.deque[Segment], under_way: dict[Any, Segment]) -> None:
+        """Begin segments where there is room, at the end those again that others have had under way for the longest.
+
+        Or a fast machine has nothing to do for as long as a slow one takes for its last segment.
+        """
+        if self._stop.is_set():
+            return
+        rooms = self._count_rooms()
+        ready = math.ceil(rooms * (1 + _READY)) + 1
+        while left and len(under_way) < ready:
+            segment = left.popleft()
+            under_way[self._begin(segment)] = segment
+        counts = collections.Counter(under_way.values())
+        once = [segment for segment in under_way.values() if counts[segment] == 1]
+        for segment in once[: max(0, rooms - len(under_way))]:
+            under_way[self._begin(segment)] = segment
+
+    def _forget(self, segment: Segment, under_way: dict[Any, Segment]) -> None:
+        """End who else makes a segment that is made."""
+        for task in [task for task, other in under_way.items() if other == segment]:
+            del under_way[task]
+            self._ray.cancel(task)
 
     def _wait(self, tasks: list[Any]) -> list[Any]:
         """Wait for one task, not for long, and give all that are done."""
@@ -143,11 +172,8 @@ class _Run:
             raise EncodeError(f"the cluster lost a segment {_RETRIES} times ({reason(error)})") from error
         return made
 
-    def _take(self, segment: Segment, made: Made | None) -> bool:
-        """Seal what a machine made; False where it needs the film first."""
-        if made is None:
-            self._send_film()
-            return False
+    def _seal(self, segment: Segment, made: Made) -> None:
+        """Seal what a machine made."""
         part = self._manifest.part(segment)
         if made.content is not None:
             part.write_bytes(made.content)
@@ -158,7 +184,6 @@ class _Run:
         tally.segments, tally.frames = tally.segments + 1, tally.frames + segment.frames
         tally.seconds = time.monotonic() - self._began
         self._advance(segment.frames)
-        return True
 
     def _send_film(self) -> None:
         """Put the film where every machine can get it, once."""
@@ -169,11 +194,10 @@ class _Run:
             while piece := file.read(_PIECE):
                 self._film.append(self._ray.put(piece))
 
-    def _room(self) -> int:
-        """Count the tasks that can run at once, and some that are ready when one of them ends."""
+    def _count_rooms(self) -> int:
+        """Count the tasks that can run at once."""
         kind, count = ("GPU", 1) if "num_gpus" in self._needs else ("CPU", self._needs["num_cpus"])
-        rooms = sum(int(node["Resources"].get(kind, 0) / count) for node in _nodes(self._ray))
-        return math.ceil(rooms * (1 + _READY)) + 1
+        return sum(int(node["Resources"].get(kind, 0) / count) for node in _nodes(self._ray))
 
 
 def _nodes(ray: Any) -> list[dict[str, Any]]:

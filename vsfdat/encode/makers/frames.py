@@ -11,9 +11,9 @@ import vapoursynth as vs
 
 from ..container import reason
 from ..output.lossless import Lossless
+from ..pace import Busy
 from ..segments import KeptFrames, Manifest, Segment
 from ..work import Work
-from .pump import Busy
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Frames:
         self, work: Work, segments: Sequence[Segment], manifest: Manifest, upscaling: Busy, *, keeps: bool = True
     ) -> None:
         self._clip = work.source.mending.watch(work.video.clip)
-        self._manifest, self._upscaling = manifest, upscaling
+        self._manifest, self._upscaling, self._arrivals = manifest, upscaling, work.arrivals
         self._places = [(segment, n) for segment in segments for n in range(segment.first, segment.stop)]
         self._kept = {
             segment.number: KeptFrames(path) for segment in segments if (path := manifest.frames(segment)).exists()
@@ -69,7 +69,9 @@ class Frames:
         segment, number = self._places[place]
         kept = self._kept.get(segment.number)
         if kept is None or number not in kept:
-            return self._clip.get_frame_async(number)
+            made = self._clip.get_frame_async(number)
+            made.add_done_callback(lambda _: self._arrivals.leave(number))
+            return made
         found: Future[vs.VideoFrame | KeptFrame] = Future()
         found.set_result(KeptFrame(kept.read(number)))
         return found

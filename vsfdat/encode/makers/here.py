@@ -1,13 +1,15 @@
 """Segments made in this process, one after the other, from frames that never stop coming."""
 
 import contextlib
+import dataclasses
 import threading
 from collections.abc import Callable, Sequence
 
+from ..pace import Busy, Pace
 from ..segments import Manifest, Segment
 from ..work import Work
 from .frames import Frames
-from .pump import Busy, Pace, write_all
+from .pump import write_all
 from .segmented import Segmented
 
 
@@ -32,4 +34,5 @@ class Here:
             contextlib.closing(Frames(work, segments, manifest, upscaling, keeps=self._keeps_frames)) as frames,
             contextlib.closing(Segmented(work, segments, manifest, frames, keeps_part=self._keeps_part)) as writer,
         ):
-            return write_all(frames, writer, work.least_ahead, advance, stop, upscaling)
+            pace = write_all(frames, writer, work.least_ahead, advance, stop, upscaling, work.arrivals.computing)
+        return dataclasses.replace(pace, repeats=writer.repeats)

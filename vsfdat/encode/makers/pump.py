@@ -6,74 +6,18 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Protocol
 
 import vapoursynth as vs
+
+from ..pace import Busy, Pace
 
 # Of work under way, which an interrupt waits for.
 _SECONDS_AHEAD = 2
 
 # Pictures that wait for the encoder: enough that it never waits for a copy, few enough for short memory at any size.
 PICTURES_AHEAD = 3
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How fast each side was while it had work, in frames a second, and how long the clip had none.
-
-    `waited_seconds` of `seconds` are those in which every frame that had been asked for was there, also after the last.
-    """
-
-    clip: float
-    encoder: float
-    seconds: float
-    waited_seconds: float
-
-
-class Busy:
-    """Measures how long there was work: from the first piece begun to the last one ended, less the gaps between."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._pieces = 0
-        self._since = 0.0
-        self._first: float | None = None
-        self._last = 0.0
-        self.seconds = 0.0
-
-    @property
-    def span(self) -> float:
-        """Seconds from the first piece's begin to the last one's end."""
-        return self._last - self._first if self._first is not None else 0.0
-
-    def seconds_so_far(self) -> float:
-        """Seconds with work until now, the piece that is under way included."""
-        with self._lock:
-            return self.seconds + (monotonic() - self._since if self._pieces else 0.0)
-
-    def begin(self) -> None:
-        """Begin a piece; others may be under way."""
-        with self._lock:
-            if self._pieces == 0:
-                self._since = monotonic()
-                self._first = self._since if self._first is None else self._first
-            self._pieces += 1
-
-    def end(self, _: object = None) -> None:
-        """End a piece; takes what a future hands to its callbacks."""
-        with self._lock:
-            self._pieces -= 1
-            if self._pieces == 0:
-                self._last = monotonic()
-                self.seconds += self._last - self._since
-
-    def __enter__(self) -> None:
-        self.begin()
-
-    def __exit__(self, *_: object) -> None:
-        self.end()
 
 
 class Clip(Protocol):
@@ -101,7 +45,13 @@ class Writer(Protocol):
 
 
 def write_all(
-    clip: Clip, writer: Writer, least: int, advance: Callable[[int], None], stop: threading.Event, upscaling: Busy
+    clip: Clip,
+    writer: Writer,
+    least: int,
+    advance: Callable[[int], None],
+    stop: threading.Event,
+    upscaling: Busy,
+    computing: Busy,
 ) -> Pace:
     """Write a clip until its end or until Ctrl-C, which still writes the frames under way.
 
@@ -112,6 +62,7 @@ def write_all(
         advance: Told of each frame that is written.
         stop: Set when the user wants it to end.
         upscaling: Measures how long the clip works.
+        computing: Measured how long it had decoded frames to work on.
     """
     encoding = Busy()
     with contextlib.closing(ask(clip, least, stop, upscaling)) as frames:
@@ -121,19 +72,13 @@ def write_all(
                 writer.write(picture)
             advance(1)
 
-        with _in_a_thread(write) as hand_over:
+        with in_a_thread(write, PICTURES_AHEAD) as hand_over:
             for frame in frames:
                 hand_over(writer.prepare(frame))
     ended = monotonic()
     with encoding:
         writer.finish(is_whole=writer.frames == clip.num_frames)
-    seconds = upscaling.span + monotonic() - ended
-    return Pace(
-        clip=writer.frames / max(upscaling.seconds, 1e-9),
-        encoder=writer.frames / max(encoding.seconds, 1e-9),
-        seconds=seconds,
-        waited_seconds=seconds - upscaling.seconds,
-    )
+    return Pace.of(writer.frames, upscaling, computing, encoding, after=monotonic() - ended)
 
 
 def ask(clip: Clip, least: int, stop: threading.Event, busy: Busy) -> Generator[Any]:
@@ -167,18 +112,18 @@ def ask(clip: Clip, least: int, stop: threading.Event, busy: Busy) -> Generator[
 
 
 @contextlib.contextmanager
-def _in_a_thread(work: Callable[[Any], None]) -> Iterator[Callable[[Any], None]]:
-    """Give a call that hands a thing over to `work` in a thread of its own, and waits while many are before it.
+def in_a_thread[**P](work: Callable[P, None], ahead: int) -> Iterator[Callable[P, None]]:
+    """Give a call that has a thread do `work`, one after the other, and waits while more than `ahead` are before it.
 
     What `work` raises is raised by one of the next calls, or where the block ends.
     """
-    thread = ThreadPoolExecutor(1, "vsfdat-encoder")
+    thread = ThreadPoolExecutor(1, "vsfdat-writer")
     waiting: deque[Future[None]] = deque()
 
-    def hand_over(thing: Any) -> None:
-        while waiting and (len(waiting) > PICTURES_AHEAD or waiting[0].done()):
+    def hand_over(*args: P.args, **kwargs: P.kwargs) -> None:
+        while waiting and (len(waiting) > ahead or waiting[0].done()):
             waiting.popleft().result()
-        waiting.append(thread.submit(work, thing))
+        waiting.append(thread.submit(work, *args, **kwargs))
 
     try:
         yield hand_over

@@ -45,7 +45,7 @@ class Segmented:
         self._prepared = 0
         self._sealing = ThreadPoolExecutor(1, "vsfdat-seal")
         self._sealed: Future[None] | None = None
-        self.frames = 0
+        self.frames = self.repeats = 0
         self._encoder: SegmentEncoder | None = None
         try:
             self._begin_next()  # so that what it refuses is told before there is a frame
@@ -68,6 +68,7 @@ class Segmented:
         if isinstance(frame, KeptFrame):
             picture = self._frames.unpack(frame)
         else:
+            self.repeats += "VsfdatRepeat" in frame.props
             picture = require("av").VideoFrame(frame.width, frame.height, self._planes)
             for index, plane in enumerate(picture.planes):
                 _copy_plane(np.asarray(frame[index]), plane)

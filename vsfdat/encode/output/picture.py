@@ -87,9 +87,7 @@ def settle_matrix(clip: vs.VideoNode, picture: Picture) -> vs.VideoNode:
     return clip.std.SetFrameProps(_Matrix=picture.matrix) if clip.format.color_family == vs.YUV else clip
 
 
-def to_encoder(
-    clip: vs.VideoNode, source: vs.VideoFormat, picture: Picture, codec: Codec, height: int | None
-) -> vs.VideoNode:
+def to_encoder(clip: vs.VideoNode, source: vs.VideoFormat, picture: Picture, codec: Codec) -> vs.VideoNode:
     """Turn upscaled RGB into what the encoder takes, dithered.
 
     Args:
@@ -97,23 +95,15 @@ def to_encoder(
         source: Format of the file's frames.
         picture: How the result is to be read.
         codec: Says how many bits and how much chroma it takes.
-        height: In pixels, where not what the network gives; the width follows.
 
     Raises:
         EncodeError: The pictures are too small for the codec.
     """
     form = codec.choose_format(source)
-    if height is not None and height != clip.height:
-        width = max(2, round(clip.width * height / clip.height / 2) * 2)
-        clip = clip.resize.Lanczos(width, height)
     clip = _crop_to_whole_chroma(_double_single(clip), form)
     _check_size(clip, codec)
-    return clip.resize.Bicubic(
-        format=form.id,
-        matrix=picture.matrix,
-        range=int(picture.is_full_range),
-        chromaloc=picture.chroma_location if form.subsampling_h else None,
-        dither_type="error_diffusion",
+    return color.from_network(
+        clip, form, matrix=picture.matrix, is_full_range=picture.is_full_range, chroma_location=picture.chroma_location
     )
 
 

@@ -51,6 +51,12 @@ def test_models_of_different_scales_are_refused(model, data, tmp_path):
         evaluate(model, str(tmp_path / "other.safetensors"), data=data)
 
 
+@pytest.mark.parametrize("frame", [0, 13])
+def test_a_frame_that_no_clip_has_is_refused(data, frame):
+    with pytest.raises(ValueError, match=f"frame must be 1 to 12, passed {frame}"):
+        evaluate(compressed=data, frame=frame)
+
+
 @pytest.mark.parametrize("command", ["eval", "compare"])
 def test_the_command_line_knows_it(command, capsys):
     pytest.importorskip("cyclopts")

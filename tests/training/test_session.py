@@ -6,13 +6,18 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from tests.training.conftest import NETWORK, REST
+from vsfdat.arch import FDAT, PRESETS, TFDAT
 from vsfdat.errors import TrainingError
 from vsfdat.models import load_model
 from vsfdat.training.logbook import read_log
 from vsfdat.training.session import train
+
+BODY = replace(
+    PRESETS["fdat_tiny"], scale=2, embed_dim=16, num_groups=1, depth_per_group=1, num_heads=2, unshuffle_mod=True
+)
 
 
 def test_a_run_leaves_a_model_a_log_and_a_state(session):
@@ -87,6 +92,35 @@ def test_another_network_cannot_be_resumed(session):
     Path(session.config).write_text(NETWORK.replace("embed_dim = 16", "embed_dim = 32") + REST % 4)
     with pytest.raises(TrainingError, match=r"recipe's network is not the one that .*model\.state\.pt goes on with"):
         train(replace(session, resume=True))
+
+
+TEMPORAL = NETWORK.replace("overrides = {", "temporal = true\noverrides = { flow_base_ch = 4,")
+CLIPS = """
+[clips]
+length = 5
+motions = { still = 1.0, drift = 1.0 }
+[loss]
+steady = 0.1
+aligned = 0.1
+""" + REST.replace("patch = 16", "patch = 16\nstyles = { line = 1.0 }")
+
+
+def test_a_temporal_network_starts_from_one_that_is_not_and_resumes(session, tmp_path):
+    """Its first two steps teach the flow alone, so that what is learned later is not in the way of comparing."""
+    fast = tmp_path / "fast.safetensors"
+    save_file(FDAT(BODY).state_dict(), fast)
+    config = Path(session.config)
+    config.write_text(TEMPORAL + CLIPS % 6 + "align_steps = 2\n")
+    whole = replace(session, start=str(fast))
+    train(whole)
+    model = load_model(whole.out)
+    assert isinstance(model, TFDAT)
+    assert model.config.flow_base_ch == 4
+    resumed = replace(whole, out=tmp_path / "resumed.safetensors")
+    stop_after(resumed, steps=3)
+    train(replace(resumed, start=None, resume=True))
+    weights = load_file(whole.out)
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in load_file(resumed.out).items())
 
 
 def stop_after(session, steps):

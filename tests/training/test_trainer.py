@@ -1,12 +1,15 @@
 import io
+from dataclasses import asdict, replace
 
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.fast_loop import parametrize
+from vsfdat.arch import FDAT, PRESETS
 from vsfdat.errors import TrainingError
 from vsfdat.models import load_model
+from vsfdat.training.clips import ClipSampler
 from vsfdat.training.crops import load_crops
 from vsfdat.training.export import export_model
 from vsfdat.training.recipe import parse_recipe
@@ -193,3 +196,61 @@ def test_no_workers(build, workers):
     with pytest.raises(TrainingError) as caught:
         build(workers=workers)
     assert str(caught.value) == f"workers must be at least 1, passed {workers}"
+
+
+@pytest.fixture
+def build_temporal(data):
+    """A trainer of a tiny temporal network, from an FDAT that begins at random."""
+
+    def make(**run):
+        recipe = parse_recipe(
+            {
+                "network": {"temporal": True, "overrides": NETWORK | {"flow_base_ch": 4}},
+                "sampling": {"patch": 16, "batch": 4},
+                "optimizer": {"name": "muon", "warmup_steps": 2},
+                "loss": {"aligned": 0.1},
+                "run": {"precision": "fp32", **run},
+            }
+        )
+        device = torch.device("cpu")
+        sampler = ClipSampler(load_crops(data, 2, recipe.downscale), recipe, device)
+        trainer = Trainer(network_config(recipe.network), recipe, sampler, device)
+        torch.manual_seed(3)
+        trainer.start_from(FDAT(replace(PRESETS["fdat_tiny"], **NETWORK, unshuffle_mod=True)).state_dict())
+        return trainer
+
+    return make
+
+
+def test_the_first_steps_change_the_flow_alone(build_temporal):
+    trainer = build_temporal(align_steps=2)
+    changed = []
+    for _ in range(3):
+        before = {name: tensor.clone() for name, tensor in trainer.module.named_parameters()}
+        trainer.train_step()
+        changed.append(
+            {n.split(".")[0] for n, tensor in trainer.module.named_parameters() if (tensor != before[n]).any()}
+        )
+    assert changed[:2] == [{"flow_net"}] * 2
+    assert {"flow_net", "groups", "temporal_fuse", "conv_first", "upsampler"} <= changed[2]
+
+
+def test_what_a_temporal_run_saves_keeps_a_share_of_the_start_but_not_of_the_flow(build_temporal):
+    trainer = build_temporal(start_share=1.0)
+    began = {name: tensor.clone() for name, tensor in trainer.module.state_dict().items()}
+    trainer.train_step()
+    kept = {name.split(".")[0] for name, tensor in trainer.result().items() if torch.equal(tensor, began[name])}
+    assert {"groups", "temporal_fuse", "conv_first", "upsampler"} <= kept
+    assert not torch.equal(trainer.result()["flow_net.flow_pred.weight"], began["flow_net.flow_pred.weight"])
+
+
+def test_a_temporal_recipe_makes_its_start_temporal_and_no_other(build):
+    from vsfdat.arch import FDATConfig, TFDATConfig
+
+    facts = parse_recipe({"network": {"temporal": True, "overrides": {"scale": 2, "flow_base_ch": 8}}}).network
+    assert network_config(facts) == TFDATConfig(
+        **asdict(PRESETS["fdat_tiny"]) | {"scale": 2, "flow_base_ch": 8, "unshuffle_mod": True}
+    )
+    assert type(network_config(parse_recipe({}).network, FDATConfig(scale=2))) is FDATConfig
+    with pytest.raises(TrainingError, match=r"overrides may hold .*passed 'flow_base_ch'"):
+        parse_recipe({"network": {"overrides": {"flow_base_ch": 8}}})

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Literal
 
 from vsfdat import console
 
+from .clips import LENGTH
 from .preflight import check_installed, check_output, choose_device
 
 if TYPE_CHECKING:
     from .compare import Harm
-    from .interpolate import Upscaler
+    from .interpolate import ClipUpscaler
 
 _NOT_DRAWN = ("source", "Lanczos", "spline36")  # the sheet shows the source anyway, and bicubic speaks for its kind
 
@@ -20,6 +21,7 @@ def evaluate(
     data: Path | None = None,
     compressed: Path | None = None,
     clip: Path | None = None,
+    frame: int = 12,
     device: str = "auto",
 ) -> None:
     """Measure models beside bicubic, Lanczos and spline36: on pictures, on compressed video, and for flicker.
@@ -34,20 +36,26 @@ def evaluate(
         A folder of videos or pictures, or of such folders; they are downscaled, then compressed at six rates.
     clip
         A video from a camera that stands still; measures how much its picture changes from frame to frame.
+    frame
+        Which of the 12 frames of a compressed clip is measured; the last has no neighbours behind it.
     device
         auto, cpu, cuda, cuda:1, mps.
     """
     if data is None and compressed is None and clip is None:
         raise ValueError("pass at least one of --data, --compressed and --clip")
+    if not 1 <= frame <= LENGTH:
+        raise ValueError(f"frame must be 1 to {LENGTH}, passed {frame}")
     check_installed()
     from .evaluate import score_table
     from .flicker import flicker_table
+    from .interpolate import on_pictures
 
     upscalers, scale = _upscalers(models, device)
     if data is not None:
-        _print_lines(score_table(upscalers, data, scale))
+        pictures = {name: on_pictures(upscale) for name, upscale in upscalers.items()}
+        _print_lines(score_table(pictures, data, scale))
     if compressed is not None:
-        _print_compressed(upscalers, scale, compressed)
+        _print_compressed(upscalers, scale, compressed, frame)
     if clip is not None:
         _print_lines(flicker_table(upscalers, clip, scale))
 
@@ -82,14 +90,15 @@ def compare(
     from PIL import Image
 
     from .compare import contact_sheet
+    from .interpolate import on_pictures
 
     upscalers, scale = _upscalers(models, "auto")
-    shown = {name: upscale for name, upscale in upscalers.items() if name not in _NOT_DRAWN}
+    shown = {name: on_pictures(upscale) for name, upscale in upscalers.items() if name not in _NOT_DRAWN}
     harm = _compressor(codec, strength) if codec else None
     Image.fromarray(contact_sheet(shown, data, scale, harm=harm, rows=rows)).save(out, optimize=True)
 
 
-def _upscalers(models: Sequence[str], device: str) -> "tuple[dict[str, Upscaler], int]":
+def _upscalers(models: Sequence[str], device: str) -> "tuple[dict[str, ClipUpscaler], int]":
     """Load models and put them behind the classic upscalers of the same scale.
 
     Returns:
@@ -100,8 +109,8 @@ def _upscalers(models: Sequence[str], device: str) -> "tuple[dict[str, Upscaler]
     """
     from vsfdat.models import DEFAULT_MODEL, load_model
 
-    from .evaluate import network_upscaler
-    from .interpolate import classic_upscalers
+    from .evaluate import clip_upscaler
+    from .interpolate import classic_upscalers, frame_by_frame
 
     models = models or (DEFAULT_MODEL,)
     names = [Path(model).name for model in models]
@@ -112,8 +121,8 @@ def _upscalers(models: Sequence[str], device: str) -> "tuple[dict[str, Upscaler]
         listed = ", ".join(f"{name} is {scale}x" for name, scale in scales.items())
         raise ValueError(f"models must have one scale to be compared: {listed}")
     where, scale = choose_device(device), next(iter(scales.values()))
-    upscalers = {name: network_upscaler(network, where) for name, network in networks.items()}
-    return classic_upscalers(scale) | upscalers, scale
+    classic = {name: frame_by_frame(upscale) for name, upscale in classic_upscalers(scale).items()}
+    return classic | {name: clip_upscaler(network, where) for name, network in networks.items()}, scale
 
 
 def _compressor(codec: str, strength: float) -> "Harm":
@@ -127,11 +136,11 @@ def _print_lines(lines: Iterable[str]) -> None:
         console.show(line)
 
 
-def _print_compressed(upscalers: Mapping[str, "Upscaler"], scale: int, clips: Path) -> None:
+def _print_compressed(upscalers: Mapping[str, "ClipUpscaler"], scale: int, clips: Path, frame: int) -> None:
     from .compressed import compressed_table
     from .perceptual import INSTALL, load_lpips
 
     lpips = load_lpips()
     if lpips is None:
         console.say(f"vsfdat: for LPIPS as well: {INSTALL}")
-    _print_lines(compressed_table(upscalers, clips, scale, lpips))
+    _print_lines(compressed_table(upscalers, clips, scale, lpips, frame))

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .clips import Clip, clip_folders, read_clips
+from .clips import LENGTH, Clip, clip_folders, read_clips
 from .compress import through_video
 from .downscale import downscale
-from .interpolate import Upscaler
+from .interpolate import ClipUpscaler
 from .metrics import check_size, luma, psnr, ssim
 from .perceptual import Lpips, picture_distance
 from .pictures import Picture
@@ -37,7 +37,9 @@ RATES = (
 )
 
 
-def compressed_table(upscalers: Mapping[str, Upscaler], data: Path, scale: int, lpips: Lpips | None) -> Iterator[str]:
+def compressed_table(
+    upscalers: Mapping[str, ClipUpscaler], data: Path, scale: int, lpips: Lpips | None, frame: int = LENGTH
+) -> Iterator[str]:
     """Score upscalers on clips that were downscaled by an antialiased bicubic and compressed at each rate.
 
     Args:
@@ -45,6 +47,7 @@ def compressed_table(upscalers: Mapping[str, Upscaler], data: Path, scale: int, 
         data: A folder of videos or pictures, or of such folders, or one file.
         scale: Scale of all upscalers.
         lpips: A perceptual distance to show as well.
+        frame: Which of a clip's frames is measured, from 1; of a clip that is shorter, the last.
 
     Yields:
         The lines of a Markdown table, each as soon as it is known: a row a folder and rate, a column an upscaler.
@@ -52,30 +55,35 @@ def compressed_table(upscalers: Mapping[str, Upscaler], data: Path, scale: int, 
     measures = "PSNR / SSIM / LPIPS" if lpips else "PSNR / SSIM"
     yield from table_head(f"Compressed, {scale}x, {measures}", upscalers)
     for folder in clip_folders(data):
-        clips = [_made_small(clip, scale) for clip in read_clips(folder, multiple=2 * scale)]
+        clips = [_made_small(clip, scale, frame) for clip in read_clips(folder, multiple=2 * scale)]
         for rate in RATES:
-            scores = [_scores(original, small, rate, upscalers, scale, lpips) for original, small in clips]
+            scores = [_scores(clip, rate, upscalers, scale, lpips) for clip in clips]
             means = np.mean(scores, axis=0)  # [upscalers, measures]
             yield table_row(f"{folder.name}, {rate.label}", *(_cell(*mean) for mean in means))
 
 
-def _made_small(clip: Clip, scale: int) -> tuple[Picture, list[Picture]]:
-    """Give a clip's last frame, to be measured against, and all its frames downscaled."""
-    check_size(clip.name, clip.frames[-1], scale)
-    return clip.frames[-1], [downscale(frame, scale, "bicubic") for frame in clip.frames]
+@dataclass(frozen=True)
+class _Measured:
+    """A clip's frames downscaled, the number of the one to measure, and what it is measured against."""
+
+    small: list[Picture]
+    n: int
+    original: Picture
+
+
+def _made_small(clip: Clip, scale: int, frame: int) -> _Measured:
+    n = min(frame, len(clip.frames)) - 1
+    check_size(clip.name, clip.frames[n], scale)
+    return _Measured([downscale(frame, scale, "bicubic") for frame in clip.frames], n, clip.frames[n])
 
 
 def _scores(
-    original: Picture,
-    small: list[Picture],
-    rate: Rate,
-    upscalers: Mapping[str, Upscaler],
-    scale: int,
-    lpips: Lpips | None,
+    clip: _Measured, rate: Rate, upscalers: Mapping[str, ClipUpscaler], scale: int, lpips: Lpips | None
 ) -> list[list[float]]:
-    """Measure every upscaler on a clip's last frame, which the codec made from others: [upscalers][measures]."""
-    compressed = through_video(small, rate.codec, rate.strength, carefully=True)[-1]
-    return [_measure(upscale(compressed), original, scale, lpips) for upscale in upscalers.values()]
+    """Measure every upscaler on a frame that the codec made from others: [upscalers][measures]."""
+    compressed = through_video(clip.small, rate.codec, rate.strength, carefully=True)
+    results = (upscale(compressed, clip.n) for upscale in upscalers.values())
+    return [_measure(result, clip.original, scale, lpips) for result in results]
 
 
 def _measure(result: Picture, original: Picture, border: int, lpips: Lpips | None) -> list[float]:

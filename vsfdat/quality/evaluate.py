@@ -1,20 +1,22 @@
 """Measure upscalers on folders of pictures, as the literature does."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from vsfdat.arch import FDAT
+from vsfdat.arch import FDAT, TFDAT
 from vsfdat.engine.slots import build_slot
 
 from .downscale import downscale
-from .interpolate import Upscaler
+from .interpolate import ClipUpscaler, Upscaler
 from .metrics import check_size, luma, psnr, ssim
 from .pictures import Picture, originals, picture_folders
 from .tables import table_head, table_row
+
+_REACH = 2  # frames before and after that a network sees
 
 
 @dataclass(frozen=True)
@@ -33,19 +35,24 @@ class Score:
         return f"{self.psnr:.2f} / {self.ssim:.4f}"
 
 
-def network_upscaler(network: FDAT, device: torch.device) -> Upscaler:
-    """Make a network a function from picture to picture, as a slot of `upscale` runs it in fp32.
+def clip_upscaler(network: FDAT, device: torch.device) -> ClipUpscaler:
+    """Make a network a function from a clip and a frame's number to that frame, as a slot of `upscale` runs it in fp32.
+
+    What looks at neighbours gets two on either side and, where the clip ends before, its first or last frame again.
 
     Args:
         network: What to run, in eval mode; it is moved to the CPU.
         device: What computes the pictures, which themselves lie on the CPU.
     """
     run = build_slot(network.cpu(), device, "fp32")()
+    reach = _REACH if isinstance(network, TFDAT) else 0
 
     @torch.inference_mode()
-    def upscale(picture: Picture) -> Picture:
-        frame = torch.from_numpy(np.array(picture)).to(device).permute(2, 0, 1).contiguous() / 255
-        out: Picture = (run(frame) * 255).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
+    def upscale(frames: Sequence[Picture], n: int) -> Picture:
+        seen = np.arange(n - reach, n + reach + 1).clip(0, len(frames) - 1)
+        pictures = torch.from_numpy(np.stack([frames[k] for k in seen])).to(device).movedim(-1, 1).contiguous() / 255
+        result = run(pictures if reach else pictures[0])
+        out: Picture = (result * 255).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
         return out
 
     return upscale

@@ -10,7 +10,7 @@ from vsfdat.errors import TrainingError
 
 from .clips import read_frames
 from .downscale import downscale
-from .interpolate import Upscaler
+from .interpolate import ClipUpscaler
 from .metrics import luma
 from .pictures import Picture
 from .tables import table_head, table_row
@@ -20,7 +20,7 @@ _CROP = (180, 320)  # rows and columns of the centre
 STILL = 2.0  # steps of 8-bit luma: a pixel that changes less from frame to frame shows a still thing
 
 
-def flicker_table(upscalers: Mapping[str, Upscaler], video: Path, scale: int) -> Iterator[str]:
+def flicker_table(upscalers: Mapping[str, ClipUpscaler], video: Path, scale: int) -> Iterator[str]:
     """Measure how much still things change from frame to frame, against the first upscaler and the video itself.
 
     Args:
@@ -63,8 +63,8 @@ def temporal_difference(frames: Sequence[Picture], results: Sequence[Picture]) -
     return float(still.mean())
 
 
-def _difference(frames: Sequence[Picture], upscale: Upscaler) -> float:
-    return temporal_difference(frames, [upscale(frame) for frame in frames])
+def _difference(frames: Sequence[Picture], upscale: ClipUpscaler) -> float:
+    return temporal_difference(frames, [upscale(frames, n) for n in range(len(frames))])
 
 
 def _row(name: str, differences: Sequence[float]) -> str:

@@ -1,6 +1,6 @@
-"""Classic upscalers to compare with."""
+"""What an upscaler is, and classic ones to compare with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +8,18 @@ from numpy.typing import NDArray
 from .pictures import Picture
 
 Upscaler = Callable[[Picture], Picture]
+ClipUpscaler = Callable[[Sequence[Picture], int], Picture]  # of all frames of a clip, the one of that number
 _Kernel = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
+def frame_by_frame(upscale: Upscaler) -> ClipUpscaler:
+    """Make an upscaler of pictures one of clips, which looks at no other frame."""
+    return lambda frames, n: upscale(frames[n])
+
+
+def on_pictures(upscale: ClipUpscaler) -> Upscaler:
+    """Make an upscaler of clips one of pictures: each is a clip of one frame."""
+    return lambda picture: upscale([picture], 0)
 
 
 def classic_upscalers(scale: int) -> dict[str, Upscaler]:

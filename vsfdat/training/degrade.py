@@ -38,6 +38,36 @@ def degrade(patch: Picture, facts: DegradeFacts, draw: np.random.Generator) -> P
     return patch
 
 
+def degrade_clip(frames: list[Picture], facts: DegradeFacts, draw: np.random.Generator) -> list[Picture]:
+    """Degrade a clip as the recipe says, or leave it clean; noise is another in every frame.
+
+    Args:
+        frames: Low-resolution pictures [H, W, 3] in their order; even sides where a codec is a video's.
+        facts: What may happen, how strongly and how often.
+        draw: Where all chance comes from.
+
+    Returns:
+        As many frames; a video's codec has made intra frames of them, and such as it predicted from one side or both.
+    """
+    if draw.random() >= facts.share:
+        return frames
+    if facts.blur[1] > 0 and draw.random() < 0.5:
+        sigma = draw.uniform(*facts.blur)
+        frames = [_blur(frame, sigma) for frame in frames]
+    if facts.noise[1] > 0 and draw.random() < 0.5:
+        sigma = draw.uniform(*facts.noise)
+        frames = [_noise(frame, sigma, draw) for frame in frames]
+    if not facts.codecs:
+        return frames
+    codec = list(facts.codecs)[draw.integers(len(facts.codecs))]
+    value = draw.uniform(*facts.codecs[codec])
+    if codec == "jpeg":
+        return [_through_jpeg(frame, round(value)) for frame in frames]
+    if codec == "yuv420":
+        return [through_yuv420(frame) for frame in frames]
+    return through_video(frames, codec, value, carefully=True)
+
+
 def _blur(patch: Picture, sigma: float) -> Picture:
     from PIL import Image, ImageFilter
 

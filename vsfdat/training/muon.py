@@ -71,8 +71,13 @@ def _by_shape(matrices: Sequence[Tensor]) -> dict[torch.Size, list[int]]:
 
 
 def _orthogonalised(matrices: list[Tensor]) -> list[Tensor]:
-    """Matrices [M, N] -> as many, their singular values taken to about 1 by Newton and Schulz's iteration, in bf16."""
-    x = torch.stack(matrices).bfloat16()
+    """Matrices [M, N] -> as many, their singular values taken to about 1 by Newton and Schulz's iteration.
+
+    It needs no more digits than bf16 has; but CPUs without such instructions take ten times as long over them.
+    """
+    x = torch.stack(matrices)
+    if x.is_cuda:
+        x = x.bfloat16()
     tall = x.shape[1] > x.shape[2]
     if tall:
         x = x.mT

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from vsfdat.arch import PRESETS, FDATConfig
+from vsfdat.arch import PRESETS, FDATConfig, TFDATConfig
 from vsfdat.errors import TrainingError
 from vsfdat.quality.downscale import Kernel, Light
 
 from . import checks
 from .checks import Range
+from .scenes import ClipFacts
 
 Codec = Literal["h264", "mpeg2", "jpeg", "yuv420"]
 Pixel = Literal["l1", "l2"]
@@ -27,16 +28,18 @@ class NetworkFacts:
 
     Args:
         preset: Key of `vsfdat.arch.PRESETS`; None for the network that the run starts from, fdat_tiny if there is none.
-        overrides: Hyper-parameters by their names in `FDATConfig`.
+        temporal: Whether it looks at a frame's neighbours: TFDAT, and no FDAT.
+        overrides: Hyper-parameters by their names in `FDATConfig`, or `TFDATConfig`.
     """
 
     preset: str | None = None
+    temporal: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.preset is not None:
             checks.among("preset", self.preset, PRESETS)
-        checks.fields_of(FDATConfig, "overrides", self.overrides)
+        checks.fields_of(TFDATConfig if self.temporal else FDATConfig, "overrides", self.overrides)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,15 +149,20 @@ class LossFacts:
         pixel: Distance of the pictures: "l1", or "l2" for mean squares, which PSNR is made of: for the end of a run.
         frequency: Weight of the L1 of the two-dimensional spectrum, beside 1 for the distance of the pictures.
         perceptual: Weight of LPIPS; keeps a network that takes artefacts away from taking texture with them.
+        steady: Weight of the distance of what changes from one frame to the next: with clips alone, of which two
+            successive frames are drawn then.
+        aligned: Weight of the distance of each neighbour, moved to where the middle's picture is, from that.
     """
 
     pixel: Pixel = "l1"
     frequency: float = 0.002
     perceptual: float = 0.0
+    steady: float = 0.0
+    aligned: float = 0.0
 
     def __post_init__(self) -> None:
         checks.among("pixel", self.pixel, get_args(Pixel))
-        checks.at_least(self, 0, "frequency", "perceptual")
+        checks.at_least(self, 0, "frequency", "perceptual", "steady", "aligned")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +175,7 @@ class RunFacts:
         precision: Precision of the network's pass; weights stay in fp32.
         start_share: Share of the weights that the run started from in those that it saves: a network that learned
             something new keeps what the old one was better at (https://arxiv.org/abs/2109.01903).
+        align_steps: First steps, in which a temporal network learns nothing but how pictures move.
         compile: Whether `torch.compile` builds the network's pass; on CPUs it rarely pays.
         validate_every: Steps between lines of the log.
         save_minutes: Minutes after which the model and the training state are written again.
@@ -176,12 +185,14 @@ class RunFacts:
     seed: int = 1
     precision: Precision = "bf16"
     start_share: float = 0.0
+    align_steps: int = 0
     compile: bool = False
     validate_every: int = 500
     save_minutes: float = 3.0
 
     def __post_init__(self) -> None:
         checks.at_least(self, 1, "steps", "validate_every")
+        checks.at_least(self, 0, "align_steps")
         checks.shares(self, "start_share")
         checks.among("precision", self.precision, get_args(Precision))
 
@@ -194,6 +205,7 @@ class Recipe:
     sampling: SamplingFacts = field(default_factory=SamplingFacts)
     downscale: DownscaleFacts = field(default_factory=DownscaleFacts)
     degrade: DegradeFacts = field(default_factory=DegradeFacts)
+    clips: ClipFacts = field(default_factory=ClipFacts)
     optimizer: OptimizerFacts = field(default_factory=OptimizerFacts)
     loss: LossFacts = field(default_factory=LossFacts)
     run: RunFacts = field(default_factory=RunFacts)
@@ -201,6 +213,7 @@ class Recipe:
 
 _TABLES: dict[str, type] = {
     "network": NetworkFacts, "sampling": SamplingFacts, "downscale": DownscaleFacts, "degrade": DegradeFacts,
+    "clips": ClipFacts,
     "optimizer": OptimizerFacts, "loss": LossFacts, "run": RunFacts,
 }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Batches of patches: which crop, which place in it, which downscaling, turned how."""
 
+from abc import ABC, abstractmethod
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -36,7 +37,25 @@ def crop_shares(crops: Crops, facts: SamplingFacts) -> NDArray[np.float64]:
     return shares
 
 
-class PatchSampler:
+class Ahead(ABC):
+    """Give the batch of a step, and draw the next one while the caller is busy with it."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1)
+        self._ahead: dict[int, Future[Batch]] = {}
+
+    def batch(self, step: int) -> Batch:
+        """Give the batch of a step: what the network sees, and what it is to make of it; both uint8, channels last."""
+        current = self._ahead.pop(step, None)
+        self._ahead = {step + 1: self._thread.submit(self._draw, step + 1)}
+        return current.result() if current else self._draw(step)
+
+    @abstractmethod
+    def _draw(self, step: int) -> Batch:
+        """Draw the batch of a step, which depends on nothing else."""
+
+
+class PatchSampler(Ahead):
     """Draw batches of patches; a step's batch depends only on the seed and the step, so that a run can resume.
 
     Chance is drawn on the CPU, for a whole batch at once; the pictures lie where the network runs, and one gather from
@@ -52,6 +71,7 @@ class PatchSampler:
     """
 
     def __init__(self, crops: Crops, recipe: Recipe, device: torch.device) -> None:
+        super().__init__()
         largest = min(crops.high.shape[1:3]) // crops.scale
         if recipe.sampling.patch > largest:
             raise TrainingError(f"patch must be at most {largest} for these pictures, passed {recipe.sampling.patch}")
@@ -62,27 +82,16 @@ class PatchSampler:
         self._details = _patch_details(crops.detail, recipe.sampling.patch)
         home = torch.device("cpu") if recipe.degrade.share else device
         self._low, self._high = (torch.from_numpy(p).to(home).view(-1, 3) for p in (crops.low, crops.high))
-        self._thread = ThreadPoolExecutor(1)
-        self._ahead: dict[int, Future[Batch]] = {}
-
-    def batch(self, step: int) -> Batch:
-        """Give the batch of a step, and draw the next one while the caller is busy with it.
-
-        Returns:
-            Low-resolution patches [B, H, W, 3] and their originals [B, H·scale, W·scale, 3], uint8.
-        """
-        current = self._ahead.pop(step, None)
-        self._ahead = {step + 1: self._thread.submit(self._draw, step + 1)}
-        return current.result() if current else self._draw(step)
 
     def _draw(self, step: int) -> Batch:
+        """Low-resolution patches [B, H, W, 3] and their originals [B, H·scale, W·scale, 3], uint8."""
         draw = np.random.default_rng((self._recipe.run.seed, step))
         flat = draw.random(self._facts.batch) < self._facts.flat
         low_walks, high_walks = self._walks(draw)
         low = _gathered(self._low, low_walks, self._facts.patch)
         high = _gathered(self._high, high_walks, self._facts.patch * self._crops.scale)
         if flat.any():
-            low, high = _with_flat(low, high, flat, _random_colours(len(flat), draw))
+            low, high = _with_flat(low, high, flat, random_colours(len(flat), draw))
         if self._recipe.degrade.share:
             low = self._degraded(low, flat, draw)
         return _copied(low, self._device), _copied(high, self._device)
@@ -162,7 +171,7 @@ def _column(array: NDArray[Any]) -> Tensor:
     return torch.from_numpy(array)[:, None, None]
 
 
-def _random_colours(count: int, draw: np.random.Generator) -> NDArray[np.uint8]:
+def random_colours(count: int, draw: np.random.Generator) -> NDArray[np.uint8]:
     """Draw colours [B, 3], each channel as often at its end of the range as in between: there the pure colours are."""
     colours: NDArray[np.uint8] = draw.integers(-128, 384, (count, 3)).clip(0, 255).astype(np.uint8)
     return colours

@@ -11,17 +11,19 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vsfdat.arch import FDATConfig
+from vsfdat.arch import FDATConfig, TFDATConfig
 from vsfdat.errors import TrainingError
 from vsfdat.models import load_model
-from vsfdat.quality.evaluate import Score, network_upscaler, score_pictures
+from vsfdat.quality.evaluate import Score, clip_upscaler, score_pictures
+from vsfdat.quality.interpolate import on_pictures
 from vsfdat.quality.pictures import list_pictures
 
+from .clips import ClipSampler
 from .crops import Crops, load_crops
 from .export import describe_machine, describe_recipe, export_model
 from .identity import can_be_identity
 from .logbook import Line, Logbook, plot_log
-from .recipe import Recipe, read_recipe
+from .recipe import DownscaleFacts, Recipe, read_recipe
 from .sampler import PatchSampler
 from .trainer import Trainer, network_config
 
@@ -73,7 +75,9 @@ def train(session: Session) -> Score | None:
     _check(session)
     recipe = read_recipe(session.config)
     beginning = _resumed(session, recipe) if session.resume else _begun(session, recipe)
-    crops = load_crops(session.data, beginning.config.scale, recipe.downscale)
+    # Clips are made small as they are painted, so that of their pictures one small copy is more than enough.
+    kernels = DownscaleFacts() if isinstance(beginning.config, TFDATConfig) else recipe.downscale
+    crops = load_crops(session.data, beginning.config.scale, kernels)
     trainer = _trainer(session, recipe, beginning, crops)
     session.out.parent.mkdir(parents=True, exist_ok=True)
     metadata = _origin(recipe, crops, session) | {"started_from": beginning.started_from}
@@ -141,14 +145,16 @@ def _resumed(session: Session, recipe: Recipe) -> _Beginning:
     if not session.state_file.is_file():
         raise TrainingError(f"there is nothing to resume: {session.state_file} does not exist")
     state = torch.load(session.state_file, map_location="cpu", weights_only=True)
-    config = FDATConfig(**state["config"])
+    kind = TFDATConfig if "flow_base_ch" in state["config"] else FDATConfig
+    config = kind(**state["config"])
     if network_config(recipe.network, config) != config:
         raise TrainingError(f"the recipe's network is not the one that {session.state_file} goes on with")
     return _Beginning(config, state["started_from"], lambda trainer: trainer.load(state["trainer"]))
 
 
 def _trainer(session: Session, recipe: Recipe, beginning: _Beginning, crops: Crops) -> Trainer:
-    sampler = PatchSampler(crops, recipe, session.device)
+    clips = isinstance(beginning.config, TFDATConfig)
+    sampler = (ClipSampler if clips else PatchSampler)(crops, recipe, session.device)
     seconds = None if session.hours is None else session.hours * 3600
     trainer = Trainer(
         beginning.config, recipe, sampler, session.device, budget_seconds=seconds, workers=session.workers
@@ -178,7 +184,7 @@ def _validate(trainer: Trainer, session: Session) -> Score | None:
     if session.validate is None:
         return None
     network = trainer.resulting_network()
-    upscale = network_upscaler(network, session.device)
+    upscale = on_pictures(clip_upscaler(network, session.device))
     return score_pictures(upscale, session.validate, network.config.scale)
 
 

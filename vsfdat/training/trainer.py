@@ -3,22 +3,26 @@
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from vsfdat.arch import FDAT, PRESETS, FDATConfig
+from vsfdat.arch import FDAT, PRESETS, TFDAT, FDATConfig, TFDATConfig, build_network
 from vsfdat.errors import TrainingError
 
 from .identity import begin_as_identity
-from .losses import build_loss, build_objective
+from .losses import Objective, build_loss, build_objective
+from .motions import motion_error
 from .optimizer import Average, build_optimizers, lr_factor, set_lr
 from .recipe import NetworkFacts, Recipe
-from .sampler import PatchSampler
+from .sampler import Ahead
+from .temporal import begin_at_centre, build_clip_objective
 
 _log = logging.getLogger(__name__)
+_ALIGN_FASTER = 2.0  # times the learning rate, while nothing but the flow learns
+_LOOKED_AT = 8  # batches that show what values the features of a network to start from have
 _PAUSE = 5  # a step this many times longer than usual was a pause: a suspended machine, a stopped process
 
 
@@ -63,7 +67,7 @@ class Trainer:
         self,
         config: FDATConfig,
         recipe: Recipe,
-        sampler: PatchSampler,
+        sampler: Ahead,
         device: torch.device,
         *,
         budget_seconds: float | None = None,
@@ -78,14 +82,13 @@ class Trainer:
         torch.manual_seed(recipe.run.seed)
         self.recipe, self._sampler, self.device, self._workers = recipe, sampler, device, workers
         self._budget_seconds = budget_seconds
-        self.module = FDAT(config).to(device).to(memory_format=torch.channels_last).train()
+        self.module = build_network(config).to(device).to(memory_format=torch.channels_last).train()
         self.average = Average(self.module, recipe.optimizer.ema_decay)
         self._start: dict[str, Tensor] = {}
         self.clock = Clock()
         self.step = 0
-        self._parameters = list(self.module.parameters())
         self._optimizers = build_optimizers(self.module, recipe.optimizer)
-        self._objective = build_objective(self.module, build_loss(recipe.loss, device), recipe.run)
+        self._objective = self._build_objective()
         self._queued: torch.cuda.Event | None = None
         self._pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
 
@@ -95,6 +98,16 @@ class Trainer:
         if self._budget_seconds is None:
             return min(1.0, self.step / self.recipe.run.steps)
         return min(1.0, self.clock.worked_seconds / self._budget_seconds)
+
+    @property
+    def _aligns(self) -> bool:
+        """Whether a step is one of the first, in which nothing but the flow learns."""
+        return isinstance(self.module, TFDAT) and self.step < self.recipe.run.align_steps
+
+    @property
+    def _parameters(self) -> list[nn.Parameter]:
+        """What a step changes."""
+        return list((self.module.get_submodule("flow_net") if self._aligns else self.module).parameters())
 
     def train_step(self) -> Tensor:
         """Do one step; a GPU may still be busy with it afterwards, but no longer with the one before.
@@ -107,8 +120,9 @@ class Trainer:
         torch.manual_seed(self.recipe.run.seed * 1_000_003 + self.step)  # dropout, so that resuming changes nothing
         loss = self._backward(*self._sampler.batch(self.step))
         nn.utils.clip_grad_norm_(self._parameters, facts.clip_norm)
-        set_lr(self._optimizers, lr_factor(self.step, self.progress, facts))
-        for optimizer in self._optimizers:
+        begun, faster = (0, _ALIGN_FASTER) if self._aligns else (self.recipe.run.align_steps, 1.0)
+        set_lr(self._optimizers, faster * lr_factor(self.step - begun, self.progress, facts))
+        for optimizer in self._optimizers[:1] if self._aligns else self._optimizers:  # the flow is AdamW's
             optimizer.step()
         self.average.update(self.step)
         self.step += 1
@@ -124,15 +138,21 @@ class Trainer:
         """
         # Without the buffers: they tell of a network what it is, not what it learned.
         own = dict(self.module.named_parameters())
+        if isinstance(self.module, TFDAT):
+            state = {name.replace("conv_first.1.", "conv_first."): tensor for name, tensor in state.items()}
         fitting = {
             name: state[name] for name, tensor in own.items() if name in state and state[name].shape == tensor.shape
         }
         if any(name.startswith("groups.") and name not in fitting for name in own):
             raise TrainingError("the weights to start from do not fit the recipe's network")
+        self.module.load_state_dict(fitting, strict=False)
+        if isinstance(self.module, TFDAT) and "temporal_fuse.0.weight" not in fitting:
+            looked_at = range(self.recipe.run.align_steps, self.recipe.run.align_steps + _LOOKED_AT)
+            begin_at_centre(self.module, torch.cat([self._sampler.batch(step)[0] for step in looked_at]))
+            fitting |= {name: own[name].detach().clone() for name in own if name.startswith("temporal_fuse.")}
         if len(fitting) < len(own):
             _log.info("%d of %d tensors begin random, as none to start from fits", len(own) - len(fitting), len(own))
         self._start = fitting
-        self.module.load_state_dict(fitting, strict=False)
         self.average.load(self.module.state_dict())
 
     def begin_as_identity(self) -> None:
@@ -170,7 +190,7 @@ class Trainer:
 
     def resulting_network(self) -> FDAT:
         """Build a network of those weights, for validation: eval mode, on the training's device."""
-        network = FDAT(self.module.config).to(self.device)
+        network = build_network(self.module.config).to(self.device)
         network.load_state_dict(self.result())
         return network.eval()
 
@@ -197,8 +217,18 @@ class Trainer:
             parameter.grad = gradient
         return loss
 
+    def _build_objective(self) -> Objective:
+        facts, run = self.recipe.loss, self.recipe.run
+        loss = build_loss(facts, self.device)
+        if isinstance(self.module, TFDAT):
+            return build_clip_objective(self.module, loss, run, facts)
+        return build_objective(self.module, loss, run)
+
+    def _motion_error(self, frames: Tensor, flow: Tensor) -> Tensor:
+        return motion_error(self.module.get_submodule("flow_net"), frames, flow)
+
     def _gradients(self, low: Tensor, high: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        loss = self._objective(low, high)
+        loss = (self._motion_error if self._aligns else self._objective)(low, high)
         # The gates that a block does not use get no gradient, but every optimiser step should see the same tensors.
         return loss.detach(), torch.autograd.grad(loss, self._parameters, materialize_grads=True)
 
@@ -214,6 +244,8 @@ def network_config(facts: NetworkFacts, start: FDATConfig | None = None) -> FDAT
         TrainingError: The hyper-parameters contradict each other.
     """
     base = PRESETS[facts.preset] if facts.preset else start or PRESETS["fdat_tiny"]
+    if facts.temporal:
+        base = TFDATConfig(**asdict(base) | {"unshuffle_mod": True})
     try:
         return replace(base, **facts.overrides)
     except ValueError as error:

@@ -1,4 +1,5 @@
-"""A sample script in a previewer on a screen of its own, reloaded again and again, by hand; needs Xvfb and xdotool.
+"""A sample script in a previewer on a screen of its own, reloaded again and again, by hand; needs Xvfb, xdotool and
+ImageMagick.
 
 python -m tests.bench.previewers OUT.png PREVIEWER [ARGUMENT...]
 
@@ -30,8 +31,8 @@ def main(picture: str, *previewer: str) -> None:
             process = subprocess.Popen([*previewer, str(script)], env=environment, stdout=log, stderr=log)
             try:
                 watch(process, runs, environment)
-                subprocess.run(["import", "-window", "root", picture], env=environment, check=True)
             finally:
+                subprocess.run(["import", "-window", "root", picture], env=environment, check=True)
                 process.kill()
                 screen.kill()
                 print((Path(folder) / "log").read_text()[-1500:])

@@ -30,7 +30,7 @@ def test_the_gpu_and_the_network_decide(monkeypatch, network, dtype, capability,
     facts = SimpleNamespace(shared_memory_per_block_optin=kibibytes << 10)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: facts)
-    monkeypatch.setattr(build, "load", lambda *_: None)
+    monkeypatch.setattr(build, "load", lambda *_: SimpleNamespace(load=lambda: None))
     found = cuda.why_not(GPU, dtype, network)
     assert found is None if obstacle is None else obstacle in found
 

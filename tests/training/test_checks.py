@@ -7,9 +7,9 @@ from vsfdat.training.recipe import read_recipe
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [
-        ("[optimiser]", "the recipe may hold network, sampling, downscale, degrade, optimizer, loss, run, "
+        ("[optimiser]", "the recipe may hold network, sampling, downscale, degrade, clips, optimizer, loss, run, "
                         "passed 'optimiser'"),
-        ("[loss]\nspectrum = 1", "loss may hold pixel, frequency, perceptual, passed 'spectrum'"),
+        ("[loss]\nspectrum = 1", "loss may hold pixel, frequency, perceptual, steady, aligned, passed 'spectrum'"),
         ("[loss]\npixel = 'l3'", "pixel must be one of l1, l2, passed 'l3'"),
         ("[sampling]\npatch = 0", "patch must be at least 1, passed 0"),
         ("[run]\nstart_share = 50", "start_share must be a share of 0 to 1, passed 50"),

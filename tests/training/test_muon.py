@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from vsfdat.training import muon
 from vsfdat.training.muon import Muon
 
 SHAPES = [(24, 8), (8, 8), (8, 12), (12, 8), (24, 8), (8, 12)]
@@ -24,7 +25,8 @@ def run(optimizer, steps, first=0):
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
-def test_the_same_numbers_as_torchs(weight_decay):
+def test_the_same_numbers_as_torchs(weight_decay, monkeypatch):
+    monkeypatch.setattr(muon, "_precision", lambda device: torch.bfloat16)  # as a GPU has it, and torch everywhere
     torch_muon = getattr(torch.optim, "Muon", None) or pytest.skip("this torch has no Muon")
     ours, theirs = matrices(), matrices()
     run(Muon(ours, 3e-2, weight_decay=weight_decay), 4)

@@ -20,7 +20,7 @@ from vsfdat.engine import Precision
 from vsfdat.engine.device import DTYPES
 from vsfdat.engine.slots import build_slot
 from vsfdat.errors import ExportError
-from vsfdat.export import write_onnx
+from vsfdat.export.write import write_onnx
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import torch
 
 from vsfdat.arch import FDAT, TFDAT
 from vsfdat.errors import ExportError
-from vsfdat.export import keep
+from vsfdat.export.store import keep
 from vsfdat.options import UpscaleOptions
 
 from .engines import BUILDERS, build, find_builder

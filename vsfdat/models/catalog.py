@@ -44,7 +44,7 @@ def is_model(file: str | Path) -> bool:
     """Tell a model's name or a checkpoint from other files, by the name alone."""
     if Path(file).suffix.lower() in SUFFIXES or str(file) in [info.name for info in _MODELS]:
         return True
-    return not Path(file).exists() and _published(str(file)) is not None
+    return _published(str(file)) is not None and not Path(file).exists()
 
 
 def find_model(model: str | Path) -> Path:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Literal
 
 from vsfdat import console
 
-from .clips import LENGTH
 from .preflight import check_installed, check_output, choose_device
 
 if TYPE_CHECKING:
@@ -43,6 +42,8 @@ def evaluate(
     """
     if data is None and compressed is None and clip is None:
         raise ValueError("pass at least one of --data, --compressed and --clip")
+    from .clips import LENGTH  # with numpy, which help does without
+
     if not 1 <= frame <= LENGTH:
         raise ValueError(f"frame must be 1 to {LENGTH}, passed {frame}")
     check_installed()

@@ -76,8 +76,7 @@ def _orthogonalised(matrices: list[Tensor]) -> list[Tensor]:
     It needs no more digits than bf16 has; but CPUs without such instructions take ten times as long over them.
     """
     x = torch.stack(matrices)
-    if x.is_cuda:
-        x = x.bfloat16()
+    x = x.to(_precision(x.device))
     tall = x.shape[1] > x.shape[2]
     if tall:
         x = x.mT
@@ -88,3 +87,7 @@ def _orthogonalised(matrices: list[Tensor]) -> list[Tensor]:
     if tall:
         x = x.mT
     return list(x.to(matrices[0].dtype, memory_format=torch.contiguous_format).unbind())
+
+
+def _precision(device: torch.device) -> torch.dtype:
+    return torch.bfloat16 if device.type == "cuda" else torch.float32

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.random_weights import randomise
+from tests.random_weights import fill
 from tests.stand_ins import tiny_fdat
 from vsfdat.arch import FDAT, TFDAT, TFDATConfig
 from vsfdat.errors import ExportError
@@ -22,12 +22,13 @@ HALF = pytest.importorskip("onnxconverter_common.float16")
 HEADS = {
     "direct": {}, "1x": {"scale": 1, "upsampler_type": "conv"}, "unshuffle": {"unshuffle_mod": True},
     "transpose": {"upsampler_type": "transpose+conv", "scale": 4}, "lda": {"upsampler_type": "lda"},
-    "lhan": {"upsampler_type": "lhan_nearest"},
 }  # fmt: skip
 
 
 def network(**overrides: object) -> FDAT:
-    return randomise(tiny_fdat(**overrides))
+    module = tiny_fdat(**overrides).requires_grad_(False)
+    fill(module)
+    return module
 
 
 @pytest.mark.parametrize("half", [False, True], ids=["fp32", "fp16"])
@@ -54,9 +55,11 @@ def test_a_temporal_network_takes_its_frames_one_after_another(tmp_path: Path) -
     torch.manual_seed(0)
     config = TFDATConfig(embed_dim=8, num_heads=2, num_groups=1, depth_per_group=1, scale=2, mid_dim=8, flow_base_ch=4)
     module = TFDAT(config).eval()
-    write_onnx(module, tmp_path / "a.onnx", size=(40, 32), half=True, frames=3)
+    write_onnx(module, tmp_path / "a.onnx", size=(40, 32), frames=3)
     assert graph(tmp_path).input[0].type.tensor_type.shape.dim[1].dim_value == 9
-    assert check(module, tmp_path / "a.onnx", size=(40, 32), half=True, frames=3).startswith("checked")
+    assert check(module, tmp_path / "a.onnx", size=(40, 32), half=False, frames=3).startswith("checked")
+    with pytest.raises(ExportError, match=r"^a TFDAT is exported in fp32 alone: "):
+        write_onnx(module, tmp_path / "a.onnx", half=True)
 
 
 def test_a_graph_of_another_network_is_told(tmp_path: Path) -> None:

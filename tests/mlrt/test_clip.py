@@ -7,7 +7,7 @@ import pytest
 import vapoursynth as vs
 
 import vsfdat
-from tests.random_weights import randomise
+from tests.random_weights import fill
 from tests.stand_ins import picture_clip, pixels, tiny_fdat
 
 INSTALLED = [name for name in ("ov", "ort") if hasattr(vs.core, name)]
@@ -21,7 +21,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def both(clip: vs.VideoNode, plugin: str, **network: object) -> list[vs.VideoFrame]:
-    module = randomise(tiny_fdat(**network))
+    module = tiny_fdat(**network)
+    fill(module)
     ours = vsfdat.upscale(clip, module, device="cpu", precision="fp32")
     theirs = vsfdat.upscale(clip, module, engine="mlrt", device=plugin, precision="fp32")
     assert (theirs.format.name, theirs.num_frames) == (ours.format.name, ours.num_frames)

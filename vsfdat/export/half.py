@@ -8,15 +8,13 @@ and what is left of a picture is black, white and cracks. So what sums over the 
 import warnings
 from typing import Any
 
-from vsfdat.arch import FDAT, TFDAT
+from vsfdat.arch import FDAT
 from vsfdat.arch.heads import find_head
 
 _FULL = ("LayerNormalization", "Softmax", "ReduceL2", "ReduceMean", "ReduceSum", "GlobalAveragePool", "GridSample")
 _LEAST = 6e-8  # that fp16 can tell from 0
 # What stands between q and k and their softmax, in a channel block.
 _NORMALISING = ("ReduceL2", "Clip", "Expand", "Div", "MatMul", "Mul")
-# Where TFDAT's layers are FDAT's; what comes before them are motions, in pixels, for which fp16 has too few digits.
-_FDAT = ("/conv_first", "/temporal_fuse", "/groups", "/conv_after", "/upsampler")
 
 
 def to_half(model: Any, network: FDAT) -> Any:
@@ -32,6 +30,7 @@ def to_half(model: Any, network: FDAT) -> Any:
     from .write import require
 
     float16 = require("onnxconverter_common.float16")
+    _part_equal_weights(model.graph)
     blocked = _blocked_names(model.graph.node, network)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a line for each tensor with weights that are nearly 0
@@ -39,6 +38,15 @@ def to_half(model: Any, network: FDAT) -> Any:
             model, min_positive_val=_LEAST, keep_io_types=True, node_block_list=blocked,
             op_block_list=[*float16.DEFAULT_OP_BLOCK_LIST, *_FULL],
         )  # fmt: skip
+
+
+def _part_equal_weights(graph: Any) -> None:
+    """Give each layer weights of its own: PyTorch keeps equal ones once, and the converter one type of each."""
+    kept = {weights.name: weights for weights in graph.initializer}
+    for node in [node for node in graph.node if node.op_type == "Identity" and node.input[0] in kept]:
+        graph.initializer.add().CopyFrom(kept[node.input[0]])
+        graph.initializer[-1].name = node.output[0]
+        graph.node.remove(node)
 
 
 def _blocked_names(nodes: Any, network: FDAT) -> list[str]:
@@ -50,8 +58,6 @@ def _blocked_names(nodes: Any, network: FDAT) -> list[str]:
             blocked.add(node.name)
     if not find_head(network.config.upsampler_type, network.config.scale).in_strips:
         blocked |= {node.name for node in nodes if "/upsampler/" in node.name}  # it samples where its layers tell it
-    if isinstance(network, TFDAT):
-        blocked |= {node.name for node in nodes if not any(scope in node.name for scope in _FDAT)}
     return sorted(blocked)
 
 

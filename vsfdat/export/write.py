@@ -51,13 +51,15 @@ def write_onnx(
         network: What `load_model` gave; it is not changed. A TFDAT takes its frames one after another, C = T·3.
         file: To be written or replaced.
         size: Width and height in pixels of a graph for frames of this size alone; None for any size.
-        half: Whether weights and maps are fp16, and norms, softmax and sums over the frame fp32.
+        half: Whether weights and maps are fp16, and norms, softmax and sums over the frame fp32; not for TFDAT.
         frames: As many as a TFDAT looks at, odd.
 
     Raises:
-        ExportError: A package is missing, or PyTorch cannot export the network.
+        ExportError: A package is missing, the network is not for fp16, or PyTorch cannot export it.
         OSError: The file cannot be written.
     """
+    if half and isinstance(network, TFDAT):
+        raise ExportError("a TFDAT is exported in fp32 alone: fp16 has too few digits for where its frames have moved")
     onnx = require("onnx")
     module: nn.Module = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
     if isinstance(module, TFDAT):

@@ -51,6 +51,7 @@ def _described(made: vs.VideoNode, source: vs.VideoNode, alpha_resizer: AlphaRes
 
         def selector(n: int, f: Any) -> vs.VideoFrame:  # noqa: ARG001
             frame = f[0].copy()
+            frame.props.clear()  # of what resizing it has written down
             color.describe_output(frame, f[1].props, f[2] if alpha else None)
             return frame
 

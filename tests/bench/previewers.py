@@ -1,5 +1,5 @@
-"""A sample script in a previewer on a screen of its own, reloaded again and again, by hand; needs Xvfb, xdotool and
-ImageMagick.
+"""A sample script in a previewer on a screen of its own, reloaded again and again, by hand; needs Xvfb, openbox,
+xdotool and ImageMagick.
 
 python -m tests.bench.previewers OUT.png PREVIEWER [ARGUMENT...]
 
@@ -27,14 +27,18 @@ def main(picture: str, *previewer: str) -> None:
         environment = os.environ | {"DISPLAY": ":77", "QT_QPA_PLATFORM": "xcb", "HOME": folder}
         screen = subprocess.Popen(["Xvfb", ":77", "-screen", "0", "1280x800x24"], stderr=subprocess.DEVNULL)
         time.sleep(2)
+        manager = subprocess.Popen(
+            ["openbox"], env=environment, stderr=subprocess.DEVNULL
+        )  # gives windows the keyboard
+        time.sleep(1)
         with (Path(folder) / "log").open("w") as log:
             process = subprocess.Popen([*previewer, str(script)], env=environment, stdout=log, stderr=log)
             try:
                 watch(process, runs, environment)
             finally:
                 subprocess.run(["import", "-window", "root", picture], env=environment, check=True)
-                process.kill()
-                screen.kill()
+                for each in (process, manager, screen):
+                    each.kill()
                 print((Path(folder) / "log").read_text()[-1500:])
 
 

@@ -20,7 +20,8 @@ def read_table() -> dict[str, set[str]]:
 
 
 MAY_IMPORT = read_table()
-HOMES = {"vapoursynth": {"plugin", "color", "encode"}, "vsutil": {"plugin", "color", "encode"}}
+_ON_CLIPS = {"plugin", "color", "encode", "trial"}
+HOMES = {"vapoursynth": _ON_CLIPS, "vsutil": _ON_CLIPS}
 OPTIONAL = {"av", "rich", "cyclopts", "bestsource", "openvino", "onnx", "onnxruntime", "matplotlib"}
 FILES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
 

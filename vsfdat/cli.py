@@ -120,6 +120,7 @@ def _app() -> Any:
     from vsfdat.bench.command import bench
     from vsfdat.quality.commands import compare, evaluate
     from vsfdat.training.commands import pack, train
+    from vsfdat.trial.command import try_out
 
     for record in (Settings, UpscaleOptions):
         cyclopts.Parameter(name="*")(record)  # its fields are options, without its name before them
@@ -133,6 +134,7 @@ def _app() -> Any:
     app.default(upscale)
     for command in _COMMANDS:
         app.command(command)
+    app.command(try_out, name="try")
     app.command(bench)
     app.command(train)
     app.command(evaluate, name="eval")

@@ -20,7 +20,8 @@ def read_table() -> dict[str, set[str]]:
 
 
 MAY_IMPORT = read_table()
-HOMES = {"vapoursynth": {"plugin", "mlrt", "color", "encode"}, "vsutil": {"plugin", "mlrt", "color", "encode"}}
+_ON_CLIPS = {"plugin", "mlrt", "color", "encode", "trial"}
+HOMES = {"vapoursynth": _ON_CLIPS, "vsutil": _ON_CLIPS}
 OPTIONAL = {
     "av",
     "rich",

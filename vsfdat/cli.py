@@ -134,6 +134,7 @@ def _app() -> Any:
     from vsfdat.models.command import download
     from vsfdat.quality.commands import compare, evaluate
     from vsfdat.training.commands import pack, train
+    from vsfdat.trial.command import try_out
 
     for record in (Settings, UpscaleOptions):
         cyclopts.Parameter(name="*")(record)  # its fields are options, without its name before them
@@ -149,6 +150,7 @@ def _app() -> Any:
         app.command(command)
     app.command(download)
     app.command(export)
+    app.command(try_out, name="try")
     app.command(bench)
     app.command(train)
     app.command(evaluate, name="eval")

@@ -81,7 +81,7 @@ def upscale_file(
     """
     codec, options = _check(path, output, settings)
     container, began = CONTAINERS[output.suffix.lower()], time.monotonic()
-    with _one_sentence():
+    with one_sentence():
         with cannot_be(path, "read"):
             work = open_work(path, container, settings, codec, options, network)
             identity = identify_work(path, options, settings, work)
@@ -205,7 +205,7 @@ def _is_ours(output: Path) -> bool:
 def _telling_what_is_kept(manifest: Manifest) -> Iterator[None]:
     """Say at the end of an error that not all is lost, where that is so."""
     try:
-        with _one_sentence(), cannot_be(manifest.output, "written"):
+        with one_sentence(), cannot_be(manifest.output, "written"):
             yield
     except EncodeError as error:
         if manifest.is_worth_keeping():
@@ -214,7 +214,7 @@ def _telling_what_is_kept(manifest: Manifest) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _one_sentence() -> Iterator[None]:
+def one_sentence() -> Iterator[None]:
     """Turn what VapourSynth complains of into the command's own error."""
     try:
         yield

@@ -79,7 +79,7 @@ def close_early(previewer):
     previewer.set_environment(environment)
     vs.core.num_threads = 8
     source = vs.core.std.BlankClip(format=vs.RGBS, width=16, height=8, length=100)
-    clip = vsfdat.upscale(source, padded_network(), num_streams=2, device="cpu")
+    clip = vsfdat.upscale(source, padded_network(), num_streams=2, device="cpu", dedup=None)
     clip.set_output()
     futures = [clip.get_frame_async(n) for n in range(12)]
     both_run.wait(20)

@@ -27,6 +27,7 @@ from vsfdat.encode.makers.segmented import Segmented
 from vsfdat.encode.output.codecs import find_codec
 from vsfdat.encode.output.picture import describe, to_encoder
 from vsfdat.encode.output.video import Video
+from vsfdat.encode.pace import Busy
 from vsfdat.encode.segments import Manifest, Segment
 from vsfdat.encode.streams import plan_streams
 from vsfdat.encode.work import Work
@@ -90,7 +91,7 @@ def begin(film: Work, kind: type[Segmented], folder: Path) -> Iterator[Segmented
     segments = [Segment(0, 0, len(film.video.starts))]
     with (
         Manifest.open(folder / "job", {}, folder / "o.mkv", restart=True) as manifest,
-        contextlib.closing(Frames(film, segments, manifest, pump.Busy())) as frames,
+        contextlib.closing(Frames(film, segments, manifest, Busy())) as frames,
         contextlib.closing(kind(film, segments, manifest, frames, keeps_part=False)) as writer,
     ):
         yield writer
@@ -131,7 +132,7 @@ def in_turn(writer: Segmented, clip: vs.VideoNode, pictures: list[vs.VideoFrame]
 
 def side_by_side(writer: Segmented, clip: vs.VideoNode, pictures: list[vs.VideoFrame]) -> float:
     start = time.perf_counter()
-    pace = pump.write_all(clip, writer, 2, lambda count: None, threading.Event(), pump.Busy())
+    pace = pump.write_all(clip, writer, 2, lambda count: None, threading.Event(), Busy(), Busy())
     seconds = time.perf_counter() - start
     at_work.append(writer.frames / pace.encoder / seconds)
     return seconds

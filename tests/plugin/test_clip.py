@@ -576,7 +576,7 @@ def test_20_reloads_in_one_process_leave_nothing_behind() -> None:
     """A previewer keeps its process and gives the script a fresh core each time; see reload_often.py."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.reload_often"],
-        capture_output=True, text=True, timeout=300, cwd=Path(__file__).parents[1],
+        capture_output=True, text=True, timeout=300, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stderr == ""

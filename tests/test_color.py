@@ -307,7 +307,8 @@ def test_interlaced_frames_are_said_once_and_taken_whole(
     assert all(frame.props["_FieldBased"] == vs.FIELD_PROGRESSIVE for frame in frames)
     assert [record.getMessage() for record in caplog.records] == [
         "The clip is marked interlaced and is upscaled as if it were progressive, which is right where its "
-        "pictures are whole (a script says so with clip.std.SetFieldBased(0)); else deinterlace it in a script."
+        "pictures are whole (a script says so with clip.std.SetFieldBased(0)); else deinterlace it first: a script "
+        "with core.bwdif.Bwdif(clip, field=1) or core.vivtc, the command with --deinterlace auto."
     ]
 
 

@@ -282,6 +282,7 @@ def _call_progressive(frame: vs.VideoFrame, once: Once) -> None:
     if frame.props.get("_FieldBased", vs.FIELD_PROGRESSIVE) != vs.FIELD_PROGRESSIVE:
         once.warning(
             "The clip is marked interlaced and is upscaled as if it were progressive, which is right where its "
-            "pictures are whole (a script says so with clip.std.SetFieldBased(0)); else deinterlace it in a script."
+            "pictures are whole (a script says so with clip.std.SetFieldBased(0)); else deinterlace it first: a script "
+            "with core.bwdif.Bwdif(clip, field=1) or core.vivtc, the command with --deinterlace auto."
         )
         frame.props["_FieldBased"] = vs.FIELD_PROGRESSIVE

@@ -20,7 +20,8 @@ _CADENCES = ((1,), (2,), (2, 3), (2, 3, 3, 2))
 _BREAK = 2.0
 _PARTED = 0.25  # fields that do not comb are parted
 _UNTOLD = 0.5  # a field comes again and the cadence does not say so, or the other way round
-_RARE = 0.0003  # a field of a cadence of several numbers, or of pairs of two frames: where nothing moves, frames stay
+_RARE = 0.0003  # a field of a cadence of several numbers: where nothing moves, the simpler one
+_LATE = 0.1  # a pair out of two frames: where little moves, frames stay
 
 # Combing that is seen, from hardly to plainly, in levels.
 _SEEN = (1.5, 4.5)
@@ -117,7 +118,7 @@ def _costs(measures: Measures, states: _States) -> NDArray[np.float64]:
     changes, repeats = (np.append(each, (0.0, 0.0))[:, None] for each in _tell_repeats(measures.change))
     joined = np.where(states.joins, combs, _PARTED * (1 - combs))
     costs = joined + _UNTOLD * np.where(states.repeats, changes, repeats) + states.price
-    costs[1::2, states.pairs] += _RARE
+    costs[1::2, states.pairs] += _LATE
     return np.asarray(costs)
 
 

@@ -32,6 +32,7 @@ def network(**overrides: object) -> FDAT:
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("half", [False, True], ids=["fp32", "fp16"])
 @pytest.mark.parametrize("head", HEADS)
 def test_a_graph_of_any_size_makes_the_networks_picture(tmp_path: Path, head: str, half: bool) -> None:
@@ -52,6 +53,7 @@ def test_a_graph_of_one_size_takes_no_other(tmp_path: Path) -> None:
         check(module, tmp_path / "a.onnx", size=(32, 16), half=False, frames=5)
 
 
+@pytest.mark.slow
 def test_a_temporal_network_takes_its_frames_one_after_another(tmp_path: Path) -> None:
     torch.manual_seed(0)
     config = TFDATConfig(embed_dim=8, num_heads=2, num_groups=1, depth_per_group=1, scale=2, mid_dim=8, flow_base_ch=4)
@@ -99,6 +101,7 @@ def error(got: np.ndarray, expected: np.ndarray) -> float:
     return float(np.nan_to_num(np.abs(got - expected), nan=np.inf).max() / np.abs(expected).max())
 
 
+@pytest.mark.slow
 def test_the_same_network_is_kept_and_another_is_not_taken_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,8 @@ PICTURE = np.random.default_rng(0).integers(16, 235, (3, 22, 34))
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("onnx")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    # Not by the environment: compiled kernels have their cache there too.
+    monkeypatch.setattr("vsfdat.export.store.cache_folder", lambda kind: tmp_path / kind)
 
 
 def both(clip: vs.VideoNode, plugin: str, **network: object) -> list[vs.VideoFrame]:
@@ -29,6 +30,7 @@ def both(clip: vs.VideoNode, plugin: str, **network: object) -> list[vs.VideoFra
     return [made.get_frame(0) for made in (ours, theirs)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plugin", INSTALLED or [pytest.param("none", marks=pytest.mark.skip("no plugin is here"))])
 @pytest.mark.parametrize(("form", "channels"), [(vs.YUV444P8, 3), (vs.RGBH, 3), (vs.GRAY8, 1), (vs.RGB24, 1)])
 def test_a_plugin_makes_our_picture(plugin: str, form: int, channels: int) -> None:

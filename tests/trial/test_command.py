@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,13 @@ def test_a_page_of_two_models_of_different_scales(folder: Path, capsys) -> None:
 
 def test_without_a_forecast_the_film_is_not_encoded(folder: Path, capsys, monkeypatch) -> None:
     monkeypatch.setattr("vsfdat.trial.work.forecast", None)
-    main(["try", "film.mkv", "--models", "one.safetensors", "--moments", "1", "--no-forecast", "--out", "seen.html"])
+    (folder / "other").mkdir()
+    shutil.copy(folder / "one.safetensors", folder / "other")
+    models = ["one.safetensors", "other/one.safetensors"]
+    asked = ["--models", ",".join(models), "--moments", "1", "--no-forecast", "--out", "seen.html"]
+    main(["try", "film.mkv", *asked])
     assert read(folder / "seen.html")["forecast"] == ""
+    assert [*read(folder / "seen.html")["models"]] == ["bicubic", *models]
     assert "All 20 frames" not in capsys.readouterr().out
 
 

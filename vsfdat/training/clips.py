@@ -1,5 +1,6 @@
 """Batches of clips: what a network that looks at a frame's neighbours learns from."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from vsfdat.quality.pictures import Picture
 
 from .crops import Crops
 from .degrade import degrade_clip
+from .footage import Cutting
 from .motions import moved_pairs
 from .recipe import Recipe
 from .sampler import Ahead, Batch, crop_shares, random_colours
@@ -20,6 +22,11 @@ from .scenes import Scene, SceneMaker
 
 _PAIRS = 4  # times as many of them in a batch as of clips: they cost little
 MARGIN = 16  # low-resolution pixels beside a patch, of both sides together: a codec predicts from there, too
+
+
+def frame_side(recipe: Recipe, scale: int) -> int:
+    """Side of a clip's frames as they are painted, in pixels of the original: a patch and its margin."""
+    return (recipe.sampling.patch + MARGIN) * scale
 
 
 class _Series(NamedTuple):
@@ -41,13 +48,14 @@ class ClipSampler(Ahead):
         crops: The training pictures; what they are small is not used.
         recipe: How clips are made and degraded.
         device: Where the batches are wanted.
+        footage: Real clips, as long and as large as those painted: a share of all comes from them.
 
     Raises:
         TrainingError: A patch and its margin are larger than the pictures, or a style has none, or clips of which two
             frames are drawn do not fill a batch.
     """
 
-    def __init__(self, crops: Crops, recipe: Recipe, device: torch.device) -> None:
+    def __init__(self, crops: Crops, recipe: Recipe, device: torch.device, footage: Sequence[Cutting] = ()) -> None:
         super().__init__()
         largest = min(crops.high.shape[1:3]) // crops.scale - MARGIN
         if recipe.sampling.patch > largest:
@@ -58,10 +66,11 @@ class ClipSampler(Ahead):
         if recipe.sampling.batch % self._middles:
             raise TrainingError(f"batch must be even where loss.steady is not 0, passed {recipe.sampling.batch}")
         self._crops, self._recipe, self._facts, self._device = crops, recipe, recipe.clips, device
+        self._footage = footage
         self._shares = crop_shares(crops, recipe.sampling)
         self._kernels, shares = list(recipe.downscale.kernels), np.array(list(recipe.downscale.kernels.values()))
         self._kernel_shares = shares / shares.sum()
-        self._maker = SceneMaker(recipe.clips, (recipe.sampling.patch + MARGIN) * crops.scale, crops.scale)
+        self._maker = SceneMaker(recipe.clips, frame_side(recipe, crops.scale), crops.scale)
 
     def _draw(self, step: int) -> Batch:
         """Low-resolution clips [B, T, H, W, 3] and what their middle frames were [B, H·scale, W·scale, 3], uint8.
@@ -122,7 +131,9 @@ class ClipSampler(Ahead):
             small.append(painted[drawing][1])
         return _Series(large, small, start)
 
-    def _scene(self, middle: int, draw: np.random.Generator) -> Scene:
+    def _scene(self, middle: int, draw: np.random.Generator) -> Scene | Cutting:
+        if self._footage and draw.random() < self._facts.footage:
+            return self._footage[int(draw.integers(len(self._footage)))].turned(int(draw.integers(8)))
         background, other = draw.choice(len(self._shares), 2, p=self._shares)
         orientation = int(draw.integers(8))
         return self._maker.make(

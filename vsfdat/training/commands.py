@@ -27,6 +27,7 @@ def train(
     ----------
     data
         A folder of pictures of one size, named STYLE_anything; a file that `vsfdat pack` made, or a folder of such.
+        A temporal network learns from the videos in the folder as well.
     config
         A recipe: a TOML file, or the name of one that comes along, such as fdat-tiny-2x.
     out

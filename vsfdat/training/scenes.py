@@ -34,6 +34,7 @@ class ClipFacts:
         held: Share of the clips, and of the figures, whose drawings stay for two or three frames.
         cut: Share of the clips with a cut; the network gets the nearest frame on the middle's side, as in use.
         missed: Share of the cuts that it is not spared, as no detector finds them all.
+        footage: Share of the clips that are cut from videos, where some lie beside the pictures.
     """
 
     seen: int = 5
@@ -44,6 +45,7 @@ class ClipFacts:
     held: float = 0.0
     cut: float = 0.0
     missed: float = 0.0
+    footage: float = 0.5
 
     def __post_init__(self) -> None:
         checks.at_least(self, 3, "seen", "length")
@@ -52,7 +54,7 @@ class ClipFacts:
             raise ValueError(f"seen must be odd, passed {self.seen}")
         checks.all_among("motions", self.motions, get_args(Motion))
         checks.weights("motions", self.motions)
-        checks.shares(self, "figure", "held", "cut", "missed")
+        checks.shares(self, "figure", "held", "cut", "missed", "footage")
 
 
 class Pose(NamedTuple):

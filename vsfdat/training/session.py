@@ -18,13 +18,14 @@ from vsfdat.quality.evaluate import Score, clip_upscaler, score_pictures
 from vsfdat.quality.interpolate import on_pictures
 from vsfdat.quality.pictures import list_pictures
 
-from .clips import ClipSampler
+from .clips import ClipSampler, frame_side
 from .crops import Crops, load_crops
 from .export import describe_machine, describe_recipe, export_model
+from .footage import read_footage
 from .identity import can_be_identity
 from .logbook import Line, Logbook, plot_log
 from .recipe import DownscaleFacts, Recipe, read_recipe
-from .sampler import PatchSampler
+from .sampler import Ahead, PatchSampler
 from .trainer import Trainer, network_config
 
 _log = logging.getLogger(__name__)
@@ -153,14 +154,20 @@ def _resumed(session: Session, recipe: Recipe) -> _Beginning:
 
 
 def _trainer(session: Session, recipe: Recipe, beginning: _Beginning, crops: Crops) -> Trainer:
-    clips = isinstance(beginning.config, TFDATConfig)
-    sampler = (ClipSampler if clips else PatchSampler)(crops, recipe, session.device)
+    sampler = _sampler(session, recipe, beginning, crops)
     seconds = None if session.hours is None else session.hours * 3600
     trainer = Trainer(
         beginning.config, recipe, sampler, session.device, budget_seconds=seconds, workers=session.workers
     )
     beginning.enter(trainer)
     return trainer
+
+
+def _sampler(session: Session, recipe: Recipe, beginning: _Beginning, crops: Crops) -> Ahead:
+    if not isinstance(beginning.config, TFDATConfig):
+        return PatchSampler(crops, recipe, session.device)
+    footage = read_footage(session.data, recipe.clips.length, frame_side(recipe, crops.scale))
+    return ClipSampler(crops, recipe, session.device, footage)
 
 
 def _run(trainer: Trainer, session: Session, logbook: Logbook, metadata: dict[str, str]) -> Score | None:

@@ -56,8 +56,8 @@ def choose_moments(clip: vs.VideoNode, count: int) -> list[Moment]:
             _take(why, ranked, taken, gap)
     while len(taken) < min(count, len(looks)):
         near = {look.number: _distance(look, taken.values()) for look in looks}
-        ranked = sorted(telling, key=lambda look: -near[look.number]) + sorted(looks, key=lambda look: look.number)
-        _take(f"another {len(taken)}", ranked, taken, gap)
+        left = [look for look in telling if near[look.number]] or looks
+        _take(f"another {len(taken)}", sorted(left, key=lambda look: -near[look.number]), taken, gap)
     found = [Moment(look.number, why.rstrip(" 0123456789")) for why, look in taken.items()]
     return sorted(found, key=lambda moment: moment.number)
 

@@ -11,7 +11,7 @@ from typing import Any
 import vapoursynth as vs
 
 from vsfdat import console
-from vsfdat.encode.container import cannot_be
+from vsfdat.encode.container import cannot_be, open_container
 from vsfdat.encode.extras import require
 from vsfdat.encode.job import one_sentence
 from vsfdat.encode.output.codecs import find_codec
@@ -52,6 +52,7 @@ def try_film(request: Request) -> None:
         VsfdatError: A model is unusable.
     """
     require("PIL")
+    open_container(request.film).close()
     check_output(request.film, request.page, overwrite=request.settings.overwrite)
     measures = _can_measure(request)
     with one_sentence(), cannot_be(request.film, "read"):
@@ -79,8 +80,8 @@ class Trial:
         first = load_model(request.models[0])
         work = open_work(request.film, "matroska", settings, codec, options, first)
         opening = time.monotonic() - request.began
-        networks = {Path(name).name: load_model(name) for name in request.models[1:]}
-        return cls(request, work, {Path(request.models[0]).name: first, **networks}, opening)
+        networks = [first, *map(load_model, request.models[1:])]
+        return cls(request, work, dict(zip(_shorten(request.models), networks, strict=True)), opening)
 
     def make(self, *, measures: bool) -> str:
         """Make the page."""
@@ -144,6 +145,12 @@ class Trial:
     def _time(self, moment: Moment) -> str:
         source = self.work.source
         return say_time(float((source.pts[moment.number] - source.film.origin) * source.time_base))
+
+
+def _shorten(models: Sequence[str]) -> list[str]:
+    """Name models by their files alone where that tells them apart."""
+    names = [Path(model).name for model in models]
+    return [model if names.count(name) > 1 else name for model, name in zip(models, names, strict=True)]
 
 
 def _can_measure(request: Request) -> bool:

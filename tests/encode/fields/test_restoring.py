@@ -201,3 +201,16 @@ def test_heights_without_fields_are_left_alone_or_refused(tmp_path: Path) -> Non
         f"{source.path}: pictures 62 lines high have no fields, whose lines are a multiple of 4; "
         "leave --deinterlace out"
     )
+
+
+def test_patterns_of_rows_in_whole_pictures_are_no_combing(tmp_path: Path) -> None:
+    """As sharp text and blinds have them, with a codec's or a camera's noise over them."""
+    random = np.random.default_rng(0)
+    pictures = []
+    for luma, *chroma in PICTURES[:24]:
+        striped = luma.astype(int)
+        striped[:, :32] = np.where(np.arange(64) % 2, 90, 150)[:, None]
+        noisy = np.clip(striped + random.normal(0, 2.5, striped.shape), 0, 255).astype(np.uint8)
+        pictures.append((noisy, *chroma))
+    source = open_source(write(tmp_path / "film.mkv", pictures, "tff"))
+    assert look(restore(source, "auto"), pictures) == [("film", n) for n in range(24)]

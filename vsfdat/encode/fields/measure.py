@@ -122,9 +122,13 @@ class _Measured:
         return Measures(np.array(self._combing, np.float32), np.array(self._change, np.float32))
 
     def _settle(self, change: Map) -> None:
-        """Find how much the block of a pair combs that does most, of those where something moves."""
+        """Find how much the block of a pair combs that does most, of those where something moves.
+
+        What combs more than it changes is a pattern of rows, and none of fields.
+        """
         moved = change if self._last is None else np.maximum(change, self._last)
-        self._combing.append(float(np.max(self._links.popleft(), where=moved > _MOVED, initial=0.0)))
+        link = self._links.popleft()
+        self._combing.append(float(np.max(link, where=moved > np.maximum(link, _MOVED), initial=0.0)))
 
 
 def _compare(before: Fields, frame: Fields, is_top_first: bool) -> tuple[list[Map], list[Map]]:

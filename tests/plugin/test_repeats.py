@@ -1,5 +1,7 @@
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -123,3 +125,26 @@ def test_blocks_at_the_edges_are_averaged_over_what_they_have() -> None:
     other = one.copy()
     other[16, 8] = 3
     assert largest_block_difference(one, other) == 3
+
+
+def test_many_threads_that_ask_at_the_same_moment_make_one_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Slowly, for others to look between looking and noting.
+    monkeypatch.setattr(repeats, "Future", lambda: time.sleep(0.005) or Future())
+    seen, together = Repeats(), threading.Barrier(8)
+    made: list[vs.VideoFrame] = []
+
+    def make() -> vs.VideoFrame:
+        made.append(picture())
+        return made[-1]
+
+    def ask(value: float) -> None:
+        together.wait(20)
+        seen.get(source(value), make)
+
+    for value in range(5):
+        threads = [threading.Thread(target=ask, args=(value,)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(made) == value + 1

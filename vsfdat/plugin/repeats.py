@@ -66,14 +66,9 @@ class Repeats:
         Raises:
             Exception: What `make` raised, for whoever waited too.
         """
-        mark = _mark(sources)
-        # Compared without the lock: at worst a picture is made twice.
-        found = next((made for made in reversed(self._made.copy()) if self._is_same(made, sources, mark)), None)
-        if found is not None:
-            return found.picture.result(), True
-        made = _Made(sources, mark, Future())
-        with self._lock:
-            self._made.append(made)
+        made, is_repeat = self._find_or_begin(sources)
+        if is_repeat:
+            return made.picture.result(), True
         try:
             picture = make()
         except BaseException as error:
@@ -83,6 +78,21 @@ class Repeats:
         made.picture.set_result(picture)
         self._clear_up(picture)
         return picture, False
+
+    def _find_or_begin(self, sources: Sequence[Source]) -> tuple[_Made, bool]:
+        """Find what is made of the same frames, or note that it is being made now, and tell which."""
+        mark, compared = _mark(sources), set[int]()
+        while True:
+            with self._lock:
+                others = [made for made in reversed(self._made) if id(made) not in compared]
+                if not others:
+                    self._made.append(_Made(sources, mark, Future()))
+                    return self._made[-1], False
+            # Without the lock, which others may add to meanwhile.
+            for made in others:
+                if self._is_same(made, sources, mark):
+                    return made, True
+            compared.update(map(id, others))
 
     def _is_same(self, made: _Made, sources: Sequence[Source], mark: int) -> bool:
         if self._tolerance == 0 and made.mark != mark:

@@ -40,6 +40,7 @@ def _through(network: TFDAT, frames: Tensor, plan: Plan, backend: object = REFER
     return temporal.Aligned(engine, temporal.build(network, CPU, plain=False))(frames)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1, 2, 4])
 @pytest.mark.parametrize("count", [3, 5, 7])
 def test_any_scale_and_count_in_strips(scale: int, count: int) -> None:

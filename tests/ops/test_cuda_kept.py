@@ -64,6 +64,7 @@ def test_those_that_were_not_used_for_the_longest_go(folder: Path, make, monkeyp
     assert [keep(b"0", make), keep(b"1", make)] == [b"kernel 0", b"kernel 4"]
 
 
+@pytest.mark.slow
 def test_two_processes_may_keep_the_same(folder: Path) -> None:
     code = "from vsfdat.ops.cuda.kept import keep; print(len(keep(b'key', lambda: b'x' * 3_000_000)))"
     line = [sys.executable, "-c", code]

@@ -36,6 +36,7 @@ def test_the_command_line_knows_it(command, capsys):
     assert f"Usage: vsfdat {command} " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_run_from_the_command_line(data, tmp_path, capsys):
     config = tmp_path / "tiny.toml"
     config.write_text(

@@ -105,6 +105,7 @@ aligned = 0.1
 """ + REST.replace("patch = 16", "patch = 16\nstyles = { line = 1.0 }")
 
 
+@pytest.mark.slow
 def test_a_temporal_network_starts_from_one_that_is_not_and_resumes(session, tmp_path):
     """Its first two steps teach the flow alone, so that what is learned later is not in the way of comparing."""
     fast = tmp_path / "fast.safetensors"

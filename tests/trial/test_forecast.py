@@ -43,6 +43,7 @@ def test_key_frames_of_a_long_film_are_those_of_its_cuts_and_of_the_encoders_pat
     assert scale(cut, same, same, 10_000, runs=8) == pytest.approx(keys * 1000 + (10_000 - keys) * 10)
 
 
+@pytest.mark.slow
 def test_a_real_run_has_the_forecasts_frames_repeats_and_bytes(tmp_path: Path) -> None:
     film = make_video(
         tmp_path / "film.mkv",

@@ -1,5 +1,6 @@
 import itertools
 
+import pytest
 import vapoursynth as vs
 
 from vsfdat.trial.moments import choose_moments
@@ -47,6 +48,7 @@ def test_a_clip_of_few_or_black_frames_has_no_more_moments_than_frames() -> None
     assert len(choose_moments(clip, 6)) == 6
 
 
+@pytest.mark.slow
 def test_any_format_will_do() -> None:
     clip = make_clip(*SCENES)
     for form in (vs.RGB24, vs.YUV420P10, vs.RGBS, vs.YUV444P8):

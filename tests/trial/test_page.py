@@ -101,6 +101,7 @@ def test_both_schemes_and_a_slider_that_says_what_it_is() -> None:
     assert re.search(r'role="slider" tabindex="0" aria-label="\w+" aria-valuemin="0" aria-valuemax="100"', text)
 
 
+@pytest.mark.slow
 def test_a_page_is_never_larger_than_it_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     assert LARGEST == 5_000_000
     monkeypatch.setattr(pages, "LARGEST", 500_000)  # for the time that noise takes

@@ -43,6 +43,7 @@ def assert_shows(path: Path, pictures: list[Planes]) -> None:
     assert nearest == wanted
 
 
+@pytest.mark.slow
 def test_a_film_goes_on_where_it_was_and_is_whole(film: Path, tmp_path: Path, monkeypatch) -> None:
     output = tmp_path / "output.mkv"
     upscale_file(film, tmp_path / "whole.mkv", Settings(codec="ffv1"))

@@ -61,6 +61,7 @@ def look(source: Source, pictures: Sequence[Planes] = PICTURES, *, is_top_first:
     return [recognise(frame, pictures, is_top_first=is_top_first) for frame in source.clip.frames(close=True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["tff", "bff"])
 @pytest.mark.parametrize("name", FILMS)
 def test_what_was_a_picture_is_one_again_to_the_bit(name: str, order: str, tmp_path: Path) -> None:
@@ -120,6 +121,7 @@ def test_what_the_fields_show_counts_more_than_what_the_file_says(says: str, tmp
     assert look(restore(open_source(path), "auto")) == [("film", n) for n in range(48)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["film", "video", "a field late", "hybrid"])
 def test_classes_survive_mpeg_2(name: str, tmp_path: Path, caplog) -> None:
     path = make(tmp_path / "film.mpg", FILMS[name], codec="mpeg2video", b="3000000", g="15", bf="2")

@@ -70,6 +70,7 @@ def test_some_rows_alone(kernel):
     assert outcome.error <= TOLERANCES[torch.float16]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", kernels_of(cuda))
 @pytest.mark.parametrize("eps", EPSILONS)
 def test_layer_norm_has_the_networks_epsilon(kernel, eps):

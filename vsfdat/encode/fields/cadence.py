@@ -20,7 +20,7 @@ _CADENCES = ((1,), (2,), (2, 3), (2, 3, 3, 2))
 _BREAK = 2.0
 _PARTED = 0.25  # fields that do not comb are parted
 _UNTOLD = 0.5  # a field comes again and the cadence does not say so, or the other way round
-_RARE = 0.0003  # a field of a cadence of several numbers: where nothing moves, the simpler one
+_RARE = 0.003  # a field of a cadence of several numbers: where nothing moves, the simpler one
 _LATE = 0.02  # a pair out of two frames: where little moves, frames stay
 
 # Combing that is seen, from hardly to plainly, in levels.

@@ -94,6 +94,7 @@ def test_another_network_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert fails(capsys, "info", path) == message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -141,6 +142,7 @@ def test_mistakes_in_writing_are_told_in_one_line_too(capsys, monkeypatch, argum
     assert fails(capsys, *arguments) == message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Re:Zero - 01 [1080p] :smile: %03d.mkv", os.fsdecode(b"caf\xe9.mkv")], ids=ascii)
 def test_any_name_will_do_for_input_and_output(tmp_path: Path, capsys, monkeypatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)

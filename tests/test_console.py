@@ -103,6 +103,7 @@ sys.exit(0 if opened > 2 else 5)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("redirect", ["2>&-", "2>/dev/full", "2>&1 | true", "<&- >&- 2>&-"])
 def test_the_process_ends_as_if_somebody_listened(redirect: str) -> None:
     """The interpreter flushes stderr at its end, and files that get its number are written to by FFmpeg."""
@@ -114,6 +115,7 @@ FULL = (">/dev/full", b"vsfdat: stdout cannot be written (No space left on devic
 WAYS = ["console.show('fact')", "print('help'); console.finish()", "console.prepare(); print('help' * 100_000)"]
 
 
+@pytest.mark.slow
 @parametrize(("redirect", "said"), [FULL, ("| true", b"")], quick=[FULL])
 @parametrize("shown", WAYS, quick=WAYS[:1])
 def test_stdout_that_breaks_is_an_error_of_one_line(redirect: str, said: bytes, shown: str) -> None:

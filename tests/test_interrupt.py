@@ -44,6 +44,7 @@ def send(times=1):
 """
 
 
+@pytest.mark.slow
 @parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], quick=[signal.SIGINT])
 def test_the_command_ends_at_once_and_leaves_nothing(tmp_path: Path, number: int) -> None:
     """Though it is in a call that has not looked at signals for minutes."""
@@ -97,6 +98,7 @@ FAILED = "with contextlib.suppress(ValueError), interrupt.stop_on_interrupt(): r
 SAVED = "with contextlib.suppress(KeyboardInterrupt), interrupt.raise_on_interrupt(): send()"
 
 
+@pytest.mark.slow
 @parametrize("work", [LANDED, FAILED, SAVED], quick=[LANDED], ids=["landed", "failed", "saved"])
 def test_after_the_work_there_is_nothing_to_end(work: str) -> None:
     """What is left is a line that says how it ended, and the status."""

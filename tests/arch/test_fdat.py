@@ -45,6 +45,7 @@ def test_presets_equal_spandrels(preset: str) -> None:
             assert relative_error(ours(x), run_oracle(truth, x)) <= TOLERANCE
 
 
+@pytest.mark.slow
 @parametrize(
     ("head", "scale", "unshuffle_mod"),
     HEADS_AND_UNSHUFFLE,

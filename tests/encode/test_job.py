@@ -37,6 +37,7 @@ def test_upscales_frames_and_copies_the_sound_bit_by_bit(run, tmp_path: Path) ->
     assert sorted(path.name for path in tmp_path.iterdir()) == ["output.mp4", "source.mkv"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("endings", "time_base", "stretch"),
     [((".mp4", ".mp4"), Fraction(1, 12800), 1), ((".ts", ".mp4"), Fraction(1, 90000), 7)],
@@ -61,6 +62,7 @@ def test_a_cut_moves_picture_sound_and_subtitles_together(run) -> None:
     assert packets(output, "subtitles") == [(Fraction(1, 10), b"kept")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("recipe", "codec", "pixel_format"),
     [
@@ -124,6 +126,7 @@ def test_pixels_are_made_square_where_that_is_asked_for(run) -> None:
     assert (outcome.width, outcome.height) == (56, 48)
 
 
+@pytest.mark.slow
 def test_repeated_drawings_are_counted_and_come_out_alike(run, tmp_path: Path, model: Path) -> None:
     held, outcome = run(Recipe(encoder="ffv1", drawn_on=2, options={}), (".mkv", ".mkv"), codec="ffv1")
     assert outcome.remark == "10 of 20 frames (50%) repeat earlier ones and were not computed again"

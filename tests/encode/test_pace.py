@@ -68,6 +68,7 @@ def test_a_decoder_that_held_the_network_up_is_told_with_figures() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slow", ["decoder", "network"])
 def test_the_network_has_work_from_when_a_frame_is_decoded_to_when_it_is_out(slow: str) -> None:
     rest = {"decoder": (0.03, 0.0), "network": (0.0, 0.03)}[slow]

@@ -69,6 +69,7 @@ def assert_same(path: Path, expected: Path) -> None:
         assert (found.pts, found.pict_type) == (frame.pts, frame.pict_type)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["h264", "hevc", "ffv1"])
 def test_the_same_command_goes_on_to_the_same_film(tmp_path: Path, upscale, network, monkeypatch, codec: str) -> None:
     upscale("whole.mkv", codec=codec)
@@ -89,6 +90,7 @@ def test_the_same_command_goes_on_to_the_same_film(tmp_path: Path, upscale, netw
     assert_same(tmp_path / "output.mkv", tmp_path / "whole.mkv")
 
 
+@pytest.mark.slow
 def test_slow_frames_are_kept_until_their_segment_is_whole(tmp_path, upscale, network, monkeypatch) -> None:
     upscale("whole.mkv")
     network.made.clear()
@@ -102,6 +104,7 @@ def test_slow_frames_are_kept_until_their_segment_is_whole(tmp_path, upscale, ne
     assert_same(tmp_path / "output.mkv", tmp_path / "whole.mkv")
 
 
+@pytest.mark.slow
 def test_a_playable_part_is_left_if_asked_for_and_the_film_takes_its_place(tmp_path, upscale, network, monkeypatch):
     upscale("whole.mkv")
     with monkeypatch.context() as patch:
@@ -125,6 +128,7 @@ def test_another_file_of_the_outputs_name_is_left_alone(tmp_path, upscale, netwo
     assert (tmp_path / "output.mkv").read_bytes() == b"mine"
 
 
+@pytest.mark.slow
 def test_a_full_disk_costs_nothing_that_is_sealed(tmp_path, upscale, network, monkeypatch) -> None:
     upscale("whole.mkv")
     with monkeypatch.context() as patch:
@@ -226,6 +230,7 @@ def test_sound_may_be_chosen_anew(tmp_path, upscale, network, monkeypatch) -> No
         packets(tmp_path / "output.mkv", "audio")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".mkv", ".mp4", ".mov", ".webm"])
 @parametrize("codec", ["h264", "hevc", "av1", "ffv1"], quick=["h264"])
 def test_packets_of_all_segments_are_decoded_in_order_and_in_time(tmp_path, upscale, network, codec, ending) -> None:

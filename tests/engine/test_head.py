@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 
 from tests.engine.truth import ALL_ROWS, SMALL, STRIP_ROWS, Truth, best, build
@@ -15,6 +16,7 @@ PLAIN = [(head, scale, False) for head, scales in UPSAMPLER_SCALES.items() for s
 UNSHUFFLED = [(head, scale, True) for head in UPSAMPLER_SCALES if head != "conv" for scale in (1, 2)]
 
 
+@pytest.mark.slow
 @parametrize(
     ("head", "scale", "unshuffle_mod"),
     PLAIN + UNSHUFFLED,
@@ -30,6 +32,7 @@ def test_every_head(head: str, scale: int, unshuffle_mod: bool) -> None:
             truth.check(build(network, Plan(rows), backend)(frame), (backend.name, rows))
 
 
+@pytest.mark.slow
 @parametrize("dtype", [torch.bfloat16, torch.float16], quick=[torch.bfloat16])
 def test_a_head_of_two_doublings_in_low_precision(dtype: torch.dtype) -> None:
     """No embedded model ends in one."""

@@ -10,6 +10,7 @@ from vsfdat.engine.plan import Plan
 from vsfdat.ops import REFERENCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", published.names("lhan"))
 def test_pictures_equal_the_published_ones_in_strips_too(name: str) -> None:
     fixture = published.read("lhan", name)

@@ -163,6 +163,7 @@ class _Cramped:
         return limited
 
 
+@pytest.mark.slow
 def test_out_of_memory_makes_strips_smaller(caplog: pytest.LogCaptureFixture) -> None:
     network = random_network(SMALL)
     frame = torch.rand(3, 64, 32)

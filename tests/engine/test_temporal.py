@@ -51,12 +51,14 @@ def test_any_scale_and_count_in_strips(scale: int, count: int) -> None:
         truth.check(_through(network, frames, Plan(8), backend), backend.name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (5, 3), (8, 8), (17, 33)])
 def test_any_size(size: tuple[int, int]) -> None:
     network, frames = random_tfdat(), torch.rand(3, 3, *size)
     Series(network, frames).check(_through(network, frames, Plan(8)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_low_precision(dtype: torch.dtype) -> None:
     network, frames = random_tfdat(), torch.rand(3, 3, 33, 18)
@@ -65,6 +67,7 @@ def test_low_precision(dtype: torch.dtype) -> None:
         truth.check(_through(network, frames, plan, best(dtype), dtype), plan)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [1, 2, 3, 64])
 def test_flow_in_strips_is_the_whole_frames(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(temporal, "FLOW_ROWS", rows)

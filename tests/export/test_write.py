@@ -74,6 +74,7 @@ def test_a_graph_of_another_network_is_told(tmp_path: Path) -> None:
         check(module, tmp_path / "a.onnx", size=(24, 16), half=False, frames=5)
 
 
+@pytest.mark.slow
 def test_fp16_where_fp16_ends(tmp_path: Path) -> None:
     """In numpy's fp16, where q's sum of squares over the frame is beyond 65504: all of it in fp16 is nowhere near."""
     module = network(group_block_pattern=["channel"])

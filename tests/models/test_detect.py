@@ -53,6 +53,7 @@ def test_heads(head: str, scale: int) -> None:
     assert detect_config(state_dict_of(config)) == as_read(config)
 
 
+@pytest.mark.slow
 @parametrize(("head", "scale"), HEADS, quick=[(head, scale) for head, scale in HEADS if scale == 2])
 def test_heads_without_meta_upsample(head: str, scale: int, caplog: pytest.LogCaptureFixture) -> None:
     config = replace(SMALL, upsampler_type=head, scale=scale)

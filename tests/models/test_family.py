@@ -30,6 +30,7 @@ def test_lhan_is_found_and_gives_the_published_picture(name: str, caplog: pytest
     assert warned == ([f"{name}: no tensor tells its scale, 2 is assumed"] if "nearest" in name else [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TFDATS)
 @pytest.mark.parametrize("described", [True, False], ids=["meta", "bare"])
 def test_tfdat_is_found_and_gives_the_published_picture(name: str, described: bool) -> None:

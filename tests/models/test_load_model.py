@@ -30,6 +30,7 @@ def _prefixed(tensors: dict, prefix: str) -> dict:
     return {prefix + key: value for key, value in tensors.items()}
 
 
+@pytest.mark.slow
 @parametrize("suffix", [".pth", ".pt", ".ckpt", ".PTH"], quick=[".pth"])
 @pytest.mark.parametrize(
     "wrap",

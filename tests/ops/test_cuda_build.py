@@ -24,6 +24,7 @@ def skip_without_nvrtc() -> None:
         pytest.skip(str(error))
 
 
+@pytest.mark.slow
 @parametrize("capability", [(8, 0), (8, 9), (9, 0), (12, 0)], quick=[(9, 0)])
 @parametrize("source", ["ffn", "spatial", "channel", "conv", "matrix"], quick=["conv"])
 def test_compiles(source, capability):

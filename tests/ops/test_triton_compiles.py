@@ -15,6 +15,7 @@ HOPPER = (9, 0)
 MULTIPLYING = set(KERNELS) - {"spatial_reduce"}
 
 
+@pytest.mark.slow
 @parametrize("kernel", kernels_of(ops), quick=["ffn", "spatial_reduce"])
 def test_compiles_for_hopper(kernel):
     from tests.ops.ahead import compiling_for

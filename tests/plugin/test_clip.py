@@ -71,6 +71,7 @@ def numbered(length: int, form: int = vs.RGBS) -> vs.VideoNode:
 # What comes out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("width", "height", "scale"),
     [(1, 1, 2), (1, 9, 2), (5, 7, 2), (37, 51, 2), (64, 48, 2), (37, 51, 1), (37, 51, 3), (37, 51, 4)],
@@ -107,6 +108,7 @@ def test_pixels_arrive_as_they_were(form: vs.PresetVideoFormat, engines) -> None
     np.testing.assert_allclose(pixels(upscale(clip).get_frame(0)), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "props"),
     [(vs.RGB24, {}), (vs.RGB24, {"_Range": 0}), (vs.RGB30, {}), (vs.RGB48, {}), (vs.GRAY8, {}),
@@ -280,6 +282,7 @@ def test_all_slots_run_at_the_same_time(arguments: dict[str, object], slots: int
         assert frame.props["number"] == n
 
 
+@pytest.mark.slow
 @parametrize("num_threads", [1, 2, 8], quick=[8])
 @parametrize("num_streams", [1, 3], quick=[3])
 def test_any_order_any_threads(num_threads: int, num_streams: int, engines, threads_of_vapoursynth: int) -> None:

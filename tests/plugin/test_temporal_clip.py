@@ -57,6 +57,7 @@ def expected(network: TFDAT, *numbers: int) -> np.ndarray:
     return made[0].clamp(0, 1).numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n", "frames", "numbers"),
     [

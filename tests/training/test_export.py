@@ -1,9 +1,11 @@
+import pytest
 import torch
 from safetensors.torch import load_file
 
 from vsfdat.training.session import train
 
 
+@pytest.mark.slow
 def test_a_model_file_is_half_precision_and_whole(session):
     train(session)
     state = load_file(session.out)

@@ -11,6 +11,7 @@ def test_a_resumed_log_drops_what_is_done_again(tmp_path):
     assert read_log(Logbook(tmp_path / "log.tsv").file) == []
 
 
+@pytest.mark.slow
 def test_the_curve_is_drawn(tmp_path):
     pytest.importorskip("matplotlib")
     book = Logbook(tmp_path / "log.tsv")

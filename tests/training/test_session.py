@@ -20,6 +20,7 @@ BODY = replace(
 )
 
 
+@pytest.mark.slow
 def test_a_run_leaves_a_model_a_log_and_a_state(session):
     score = train(session)
     lines = read_log(session.out.with_suffix(".tsv"))
@@ -78,6 +79,7 @@ def test_a_resumed_session_needs_no_start(session, tmp_path):
         assert file.metadata()["started_from"] == "model.safetensors"
 
 
+@pytest.mark.slow
 def test_a_network_that_does_not_scale_begins_as_the_identity(session):
     config = Path(session.config)
     config.write_text(NETWORK.replace("scale = 2", "scale = 1") + REST % 1)
@@ -87,6 +89,7 @@ def test_a_network_that_does_not_scale_begins_as_the_identity(session):
         assert file.metadata()["started_from"] == "the identity and random blocks"
 
 
+@pytest.mark.slow
 def test_another_network_cannot_be_resumed(session):
     stop_after(session, steps=3)
     Path(session.config).write_text(NETWORK.replace("embed_dim = 16", "embed_dim = 32") + REST % 4)

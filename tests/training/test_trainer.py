@@ -50,6 +50,7 @@ def through_a_file(state):
     return torch.load(file, weights_only=True)
 
 
+@pytest.mark.slow
 @parametrize("workers", [1, 2], quick=[2])
 @parametrize("name", ["adamw", "muon"], quick=["muon"])
 def test_a_resumed_run_gives_the_same_bits(build, workers, name):
@@ -119,6 +120,7 @@ class Reads(TorchDispatchMode):
         return function(*arguments, **(keywords or {}))
 
 
+@pytest.mark.slow
 def test_a_gpu_is_waited_for_one_step_later_and_not_before(build, monkeypatch):
     class Event:
         def record(self, stream):

@@ -36,6 +36,7 @@ def read(page: Path) -> dict[str, Any]:
     return json.loads(found[1])
 
 
+@pytest.mark.slow
 def test_a_page_of_two_models_of_different_scales(folder: Path, capsys) -> None:
     main(["try", "film.mkv", "--models", "one.safetensors,two.safetensors", "--moments", "3", "--device", "cpu"])
     said = capsys.readouterr().out.splitlines()
@@ -92,6 +93,7 @@ def test_where_nothing_measures_a_line_says_what_to_install(folder: Path, capsys
     assert "vsfdat: to measure against the reference: pip install vapoursynth-vszip" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -20,6 +20,7 @@ def test_each_kind_is_found_in_its_scene() -> None:
     assert found == {"busiest": "busy", "darkest": "dark", "most motion": "moving", "typical": "plain"}
 
 
+@pytest.mark.slow
 def test_they_come_in_the_films_order_and_the_same_each_time() -> None:
     clip = make_clip(*SCENES)
     moments = choose_moments(clip, 6)

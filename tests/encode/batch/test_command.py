@@ -49,6 +49,7 @@ def outputs(folder: Path) -> list[str]:
     return sorted(path.name for path in (folder / "out").iterdir() if path.name != ".vsfdat.json")
 
 
+@pytest.mark.slow
 def test_what_fails_is_said_and_the_others_are_made(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--name", "{stem}_2x.mp4") == 1
     assert outputs(folder) == ["e10_2x.mp4", "e1_2x.mp4"]
@@ -60,6 +61,7 @@ def test_what_fails_is_said_and_the_others_are_made(folder: Path, capsys: pytest
     assert rest == ["3 films: 2 made, 1 failed:", f"  {broken}"]
 
 
+@pytest.mark.slow
 def test_what_is_finished_by_the_same_settings_is_passed_over(sound: Path, capsys) -> None:
     assert run() == 0
     capsys.readouterr()
@@ -73,6 +75,7 @@ def test_what_is_finished_by_the_same_settings_is_passed_over(sound: Path, capsy
     assert (sound / "out/e1.mkv").stat().st_mtime_ns > changed
 
 
+@pytest.mark.slow
 def test_what_is_there_by_other_settings_is_named_and_left_alone(sound: Path, capsys) -> None:
     assert run() == 0
     content = (sound / "out/e1.mkv").read_bytes()
@@ -84,6 +87,7 @@ def test_what_is_there_by_other_settings_is_named_and_left_alone(sound: Path, ca
     assert (sound / "out/e1.mkv").read_bytes() != content
 
 
+@pytest.mark.slow
 def test_a_new_film_in_the_folder_is_the_only_one_that_is_made(sound: Path, capsys) -> None:
     run()
     make_video(sound / "in/e3.mkv", SHORT)
@@ -92,6 +96,7 @@ def test_a_new_film_in_the_folder_is_the_only_one_that_is_made(sound: Path, caps
     assert capsys.readouterr().err.splitlines()[-1] == "3 films: 1 made, 2 finished before"
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_the_batch_and_the_same_command_goes_on(sound: Path, capsys, monkeypatch) -> None:
     make_video(sound / "in/e10.mkv", Recipe(pts=range(0, 40 * 512, 512), audio=None))
     make_video(sound / "in/e11.mkv", SHORT)
@@ -111,6 +116,7 @@ def test_an_interrupt_ends_the_batch_and_the_same_command_goes_on(sound: Path, c
     assert said[-1] == "3 films: 2 made, 1 finished before"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["while the film is joined", "before its first frame"])
 def test_an_interrupt_at_odd_moments_ends_the_batch_too(sound: Path, capsys, monkeypatch, moment: str) -> None:
     make_video(sound / "in/e11.mkv", SHORT)
@@ -128,6 +134,7 @@ def test_an_interrupt_at_odd_moments_ends_the_batch_too(sound: Path, capsys, mon
     assert capsys.readouterr().err.splitlines()[-1] == f"3 films: {made} made, {3 - made} left to do"
 
 
+@pytest.mark.slow
 def test_what_the_same_batch_made_is_no_input(sound: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = ["in", "in", "--name", "{stem}_2x.mkv", "--model", "tiny.safetensors", "--device", "cpu"]
     main(line)
@@ -135,6 +142,7 @@ def test_what_the_same_batch_made_is_no_input(sound: Path, capsys: pytest.Captur
     assert capsys.readouterr().err.splitlines()[-1] == "2 films: 0 made, 2 finished before"
 
 
+@pytest.mark.slow
 def test_sound_that_was_left_out_is_another_film(sound: Path) -> None:
     assert run("--no-audio") == 0
     assert run() == 1  # it is there, and was made otherwise
@@ -147,6 +155,7 @@ def test_a_film_whose_container_says_nothing_fails_alone(sound: Path, monkeypatc
     assert run() == 0
 
 
+@pytest.mark.slow
 def test_programs_get_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--progress", "json") == 1
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -164,6 +173,7 @@ def test_one_film_is_told_as_json_too(folder: Path, capsys: pytest.CaptureFixtur
     assert list(dict.fromkeys(each["event"] for each in events)) == ["begun", "progress", "finished"]
 
 
+@pytest.mark.slow
 def test_folders_below_are_made_again_in_the_output(sound: Path) -> None:
     (sound / "in/s1").mkdir()
     (sound / "in/e1.mkv").rename(sound / "in/s1/e1.mkv")

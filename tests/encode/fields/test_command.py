@@ -60,6 +60,7 @@ def test_a_film_goes_on_where_it_was_and_is_whole(film: Path, tmp_path: Path, mo
         assert container.streams.video[0].average_rate == FILM
 
 
+@pytest.mark.slow
 def test_a_cut_begins_and_ends_with_its_own_pictures(film: Path, tmp_path: Path) -> None:
     output = tmp_path / "output.mp4"
     upscale_file(film, output, Settings(codec="h264", start=0.5, end=1.25))

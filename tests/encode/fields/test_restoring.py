@@ -115,6 +115,7 @@ def test_off_leaves_all_as_it_is(tmp_path: Path) -> None:
     assert restore(source, "off") is source
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("says", ["prog", "bff"])
 def test_what_the_fields_show_counts_more_than_what_the_file_says(says: str, tmp_path: Path) -> None:
     path = make(tmp_path / "film.mkv", FILMS["film"], says, top=True)
@@ -177,6 +178,7 @@ def test_ivtc_takes_all_for_film(tmp_path: Path) -> None:
     assert {kind for kind, _ in look(source)} == {"film"}
 
 
+@pytest.mark.slow
 def test_without_bwdif_film_comes_back_and_one_sentence_says_what_does_not(tmp_path: Path, monkeypatch, caplog) -> None:
     monkeypatch.setattr("vsfdat.encode.fields.restoring._has_bwdif", lambda: False)
     path = make(tmp_path / "film.mkv", FILMS["hybrid"])

@@ -26,6 +26,7 @@ def upscaled(tmp_path: Path, model: Path, caplog):
     return run
 
 
+@pytest.mark.slow
 def test_damaged_frames_are_counted(upscaled) -> None:
     assert upscaled((8, 13, 14)) == [
         "/film.mkv: 3 frames are damaged, the first at 0.32 s; what could not be mended looks broken, or is missing."

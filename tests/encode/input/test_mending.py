@@ -64,6 +64,7 @@ def pixels(frame: vs.VideoFrame) -> list[np.ndarray]:
     return [np.array(frame[plane]) for plane in range(frame.format.num_planes)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pixel_format", FORMATS)
 def test_ffmpegs_frames_are_bestsources_bit_by_bit(pixel_format: str, tmp_path: Path, refusing) -> None:
     path = make_video(
@@ -86,6 +87,7 @@ def test_ffmpegs_frames_are_bestsources_bit_by_bit(pixel_format: str, tmp_path: 
 NAMES = ["film.mkv", "film.mp4", "film.ts", "film.mpg", "film.avi", "raw.h264"]
 
 
+@pytest.mark.slow
 @parametrize("name", NAMES, quick=["film.mkv"])
 def test_whatever_is_refused_is_upscaled_all_the_same(name: str, tmp_path: Path, model: Path, refusing, caplog) -> None:
     encoder = {"film.mpg": "mpeg2video", "film.avi": "mpeg4"}.get(name, "libx264")

@@ -31,6 +31,7 @@ UNTIMED = {
 }
 
 
+@pytest.mark.slow
 @parametrize("name", UNTIMED, quick=["disc.vob", "raw.h264"])
 def test_files_without_times_are_upscaled_in_step_with_their_sound(name: str, tmp_path: Path, model: Path) -> None:
     source, output = make_video(tmp_path / name, UNTIMED[name]), tmp_path / "output.mkv"

@@ -134,6 +134,7 @@ def test_what_fails_on_a_node_is_one_sentence(folder: Path, upscale, nodes, monk
     assert not (folder / ".failed.mkv.vsfdat").exists()
 
 
+@pytest.mark.slow
 def test_a_cluster_that_is_not_there_is_one_sentence(folder: Path, upscale) -> None:
     pytest.importorskip("ray")
     with pytest.raises(EncodeError) as caught:
@@ -211,6 +212,7 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_node_that_does_not_see_the_film_asks_for_it_and_sends_what_it_made(folder: Path, alone: Path) -> None:
     film = folder / "film.mkv"
     codec, settings = find_codec("h264"), Settings(upscale=UpscaleOptions(model=folder / "tiny.safetensors"))

@@ -78,6 +78,7 @@ def test_what_the_encoder_refuses_is_raised_as_it_is(picture: int) -> None:
     assert not encoders()
 
 
+@pytest.mark.slow
 def test_what_the_encoder_refuses_is_raised_at_the_next_frame() -> None:
     """A full disk is to be told before a network of a minute a frame has made as many as could wait."""
 
@@ -114,6 +115,7 @@ def test_an_interrupt_writes_what_was_under_way() -> None:
     assert stub.finished is False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slow", ["encoder", "clip"])
 def test_the_pace_tells_who_waited_for_whom(monkeypatch: pytest.MonkeyPatch, slow: str) -> None:
     monkeypatch.setattr(vs.core, "num_threads", 1)

@@ -65,6 +65,7 @@ def test_ffv1_takes_pictures_too_small_for_24_slices(run, size: tuple[int, int])
     assert len(decode(output)) == 20
 
 
+@pytest.mark.slow
 def test_encoders_write_nothing_to_the_terminal() -> None:
     """In a process of its own, as libraries read once how loud they may be."""
     script = """
@@ -154,6 +155,7 @@ def test_times_that_an_encoder_rounds_still_find_their_frame() -> None:
     assert found == [0, 0, 0, 1, 1, 1, 2, 2, 3, 3]
 
 
+@pytest.mark.slow
 @parametrize(("ending", "tag"), [(".mp4", "hvc1"), (".mov", "hvc1"), (".mkv", None)], quick=[(".mp4", "hvc1")])
 def test_apple_finds_hevc_under_the_name_that_it_knows(run, ending: str, tag: str | None) -> None:
     output, _ = run(SMALL, (".mkv", ending), codec="hevc")
@@ -161,6 +163,7 @@ def test_apple_finds_hevc_under_the_name_that_it_knows(run, ending: str, tag: st
         assert container.streams.video[0].codec_context.codec_tag == (tag or "\0\0\0\0")
 
 
+@pytest.mark.slow
 @parametrize("frames", [1, 3], quick=[3])
 def test_films_of_few_frames_have_times(run, frames: int) -> None:
     """More than once, because libx265's own times depend on what its memory holds."""

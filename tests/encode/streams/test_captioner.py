@@ -10,6 +10,7 @@ from vsfdat.encode import job
 from vsfdat.encode.segments import plan_segments
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["film.mkv", "disc.mpg"])
 def test_each_segment_has_its_own_captions(tmp_path: Path, upscale, monkeypatch, name: str) -> None:
     """Also where an interrupted job goes on in the middle."""

@@ -17,6 +17,7 @@ def caption(number: int) -> bytes:
 ALL = [caption(number) for number in range(30)]
 
 
+@pytest.mark.slow
 @parametrize(
     ("name", "encoder", "codec"),
     [

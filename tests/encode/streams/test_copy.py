@@ -44,6 +44,7 @@ def test_covers_and_fonts_are_said_to_be_lost(tmp_path: Path, upscale, caplog) -
     ]
 
 
+@pytest.mark.slow
 @parametrize("ending", [".mkv", ".mp4"], quick=[".mp4"])
 def test_covers_are_kept(tmp_path: Path, upscale, ending: str) -> None:
     cover = jpeg()

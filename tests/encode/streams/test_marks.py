@@ -61,6 +61,7 @@ def test_a_timecode_that_makes_no_sense_is_said_to_be_lost(tmp_path: Path, plain
     assert caplog.messages == ["The timecode 10:20:30;05 makes no sense at 25.000 frames a second and is left out."]
 
 
+@pytest.mark.slow
 @parametrize("stereo", ["left_right", "top_bottom"], quick=["top_bottom"])
 def test_a_3d_film_says_so_in_every_output(tmp_path: Path, plain: Path, upscale, stereo: str, caplog) -> None:
     path = remake(plain, tmp_path / "film.mkv", lambda _, streams: streams[0].metadata.update(stereo_mode=stereo))

@@ -41,6 +41,7 @@ def check(kernel: str, network: CaseShape, height: int, width: int, dtype: torch
     assert error <= max(2 * KERNELS[kernel](case, reference).error, TOLERANCES[dtype])
 
 
+@pytest.mark.slow
 @parametrize("size", SIZES, quick=[(8, 17)])
 @parametrize("network", [SMALL, BIASED], quick=[SMALL], ids=["small", "biased"])
 @pytest.mark.parametrize("kernel", kernels_of(cuda))
@@ -125,6 +126,7 @@ def test_a_whole_network(overrides):
         truth.check(engine()(frame))
 
 
+@pytest.mark.slow
 @parametrize(
     ("left", "right"),
     [((1, 1), (1, 1)), ((24, 25), (25, 7)), ((3, 8, 25), (25, 25)), ((3, 8, 33), (3, 33, 17))],

@@ -1,5 +1,6 @@
 """`vsfdat bench`: the figures are there, true to what they say, and peers that are missing are named."""
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -10,9 +11,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tests.stand_ins import tiny_fdat
 from vsfdat.arch import PRESETS, TFDAT, FDATConfig, fdat_tiny
-from vsfdat.bench import contestants
+from vsfdat.bench import contestants, start
 from vsfdat.bench.command import bench
 from vsfdat.bench.work import multiply_adds
+from vsfdat.places import cache_folder
 
 TOY = {"size": "24x16", "frames": 2, "device": "cpu"}
 
@@ -79,6 +81,7 @@ def test_wrong_arguments(arguments: dict, message: str) -> None:
     assert str(caught.value) == message
 
 
+@pytest.mark.slow
 def test_the_multiply_adds_are_the_modules_less_what_the_fold_saves() -> None:
     """Torch counts the plain module; the channel attention's fold and the windows' padding explain the difference."""
     network = fdat_tiny(scale=2).eval()
@@ -93,8 +96,10 @@ def test_the_multiply_adds_are_the_modules_less_what_the_fold_saves() -> None:
 
 
 @pytest.mark.slow
-def test_a_start_is_timed_stage_by_stage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_start_is_timed_stage_by_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     save_file(tiny_fdat().state_dict(), tmp_path / "tiny.safetensors")
+    # With what is kept already: to compile takes a quarter of a minute.
+    monkeypatch.setattr(start, "TemporaryDirectory", lambda **_: contextlib.nullcontext(cache_folder("cuda").parent))
     bench(start=True, model=str(tmp_path / "tiny.safetensors"), size="16x16", device="cpu")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["seconds", "first", "again"]

@@ -160,6 +160,7 @@ def test_any_name_will_do_for_input_and_output(tmp_path: Path, capsys, monkeypat
     )
 
 
+@pytest.mark.slow
 def test_an_error_in_a_frame_is_one_sentence_that_verbose_explains(tmp_path: Path, capsys, monkeypatch) -> None:
     from safetensors.torch import load_file, save_file
 
@@ -214,6 +215,7 @@ def test_what_held_the_work_up_is_told_once(tmp_path: Path, capsys, monkeypatch)
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("option", "kinds"), [("--no-audio", ["video"]), ("--no-subtitles", ["video", "audio"])])
 def test_streams_can_be_left_out(tmp_path: Path, option: str, kinds: list[str]) -> None:
     video, model = make_video(tmp_path / "video.mp4"), make_model(tmp_path / "2x.safetensors")

@@ -35,6 +35,7 @@ def _body(network: nn.Module, x: torch.Tensor) -> torch.Tensor:
     return network.conv_after(network.groups(shallow)) + shallow
 
 
+@pytest.mark.slow
 @parametrize("preset", PRESETS, quick=["fdat_tiny"])
 def test_presets_equal_spandrels(preset: str) -> None:
     ours, truth = twins(replace(PRESETS[preset], scale=2))

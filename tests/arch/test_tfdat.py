@@ -34,6 +34,7 @@ def test_pictures_equal_the_published_ones(name: str) -> None:
     fixture.check(load(fixture)(fixture.given[None])[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1, 2, 4])
 def test_the_preset_has_the_published_parameters(scale: int) -> None:
     expected = json.loads((published.FIXTURES / "tfdat" / "parameter_shapes.json").read_text())[f"tfdat scale {scale}"]

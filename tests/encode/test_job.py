@@ -103,6 +103,7 @@ def bars(path: Path) -> np.ndarray:
     return np.array([rgb[height // 4 : -height // 4, middle].mean((0, 1)) for middle in middles])
 
 
+@pytest.mark.slow
 def test_a_missing_matrix_is_settled_and_written_down(run, caplog: pytest.LogCaptureFixture) -> None:
     output, _ = run(Recipe(matrix=2))
     assert caplog.messages == [
@@ -112,6 +113,7 @@ def test_a_missing_matrix_is_settled_and_written_down(run, caplog: pytest.LogCap
         assert container.streams.video[0].codec_context.colorspace == 6
 
 
+@pytest.mark.slow
 def test_pixels_stay_as_wide_and_height_can_be_chosen(run) -> None:
     output, outcome = run(Recipe(sample_aspect=Fraction(8, 9)), upscale={"height": 36})
     with av.open(str(output)) as container:
@@ -119,6 +121,7 @@ def test_pixels_stay_as_wide_and_height_can_be_chosen(run) -> None:
     assert (outcome.width, outcome.height) == (48, 36)
 
 
+@pytest.mark.slow
 def test_pixels_are_made_square_where_that_is_asked_for(run) -> None:
     output, outcome = run(Recipe(sample_aspect=Fraction(8, 9)), upscale={"square_pixels": True})
     with av.open(str(output)) as container:
@@ -136,6 +139,7 @@ def test_repeated_drawings_are_counted_and_come_out_alike(run, tmp_path: Path, m
     assert packets(held, "video") == packets(every, "video")
 
 
+@pytest.mark.slow
 @parametrize("pixel_format", ["bgr0", "gray"], quick=["gray"])
 def test_rgb_and_gray_become_yuv(run, pixel_format: str) -> None:
     output, _ = run(Recipe(encoder="ffv1", pixel_format=pixel_format, matrix=0, options={}))
@@ -246,6 +250,7 @@ def test_a_file_that_is_called_partial_is_left_alone(run, tmp_path: Path) -> Non
     assert (mine.read_text(), len(decode(output))) == ("mine", 20)
 
 
+@pytest.mark.slow
 @parametrize("location", [0, 2], quick=[2], ids=["left", "top left"])
 @parametrize("codec", ["h264", "hevc", "av1"], quick=["hevc"])
 def test_the_place_of_chroma_is_written_down(run, codec: str, location: int) -> None:
@@ -275,6 +280,7 @@ def test_a_slow_encoder_is_noticed(run, monkeypatch: pytest.MonkeyPatch) -> None
     assert "the network waited for the encoder" in outcome.remark
 
 
+@pytest.mark.slow
 def test_a_film_that_is_done_leaves_nothing_for_the_collector(run) -> None:
     """Or the next film of a batch finds the last one's frames and maps where it wants its own."""
     gc.collect()

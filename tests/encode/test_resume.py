@@ -143,6 +143,7 @@ def test_a_full_disk_costs_nothing_that_is_sealed(tmp_path, upscale, network, mo
     assert_same(tmp_path / "output.mkv", tmp_path / "whole.mkv")
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_at_the_very_end_costs_nothing_either(tmp_path, upscale, network, monkeypatch) -> None:
     def finish(self, *, is_whole):
         raise OSError(28, "No space left on device")
@@ -157,6 +158,7 @@ def test_a_disk_that_is_full_at_the_very_end_costs_nothing_either(tmp_path, upsc
     assert sorted(path.name for path in tmp_path.iterdir()) == ["output.mkv", "source.mkv"]
 
 
+@pytest.mark.slow
 def test_who_is_killed_while_clearing_up_finds_the_film_done(tmp_path, upscale, network, monkeypatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(manifest, "_clear", lambda folder: (folder / "000001.nut").unlink(missing_ok=True))
@@ -191,6 +193,7 @@ def test_a_part_without_a_frame_is_no_part(tmp_path, upscale, network, monkeypat
     assert (outcome.is_playable, (tmp_path / "output.mkv").exists()) == (False, False)
 
 
+@pytest.mark.slow
 def test_a_part_is_still_this_jobs_after_a_restart(tmp_path, upscale, network, monkeypatch) -> None:
     with monkeypatch.context() as patch:
         stop_after(patch, 3, segment=2)
@@ -199,6 +202,7 @@ def test_a_part_is_still_this_jobs_after_a_restart(tmp_path, upscale, network, m
     assert sorted(path.name for path in tmp_path.iterdir()) == ["output.mkv", "source.mkv"]
 
 
+@pytest.mark.slow
 def test_other_settings_are_told_and_can_begin_anew(tmp_path, upscale, network, monkeypatch) -> None:
     with monkeypatch.context() as patch:
         stop_after(patch, 3, segment=2)

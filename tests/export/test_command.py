@@ -13,6 +13,7 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     return capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_model_is_written_and_said_to_be_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for package in ("onnx", "onnxruntime", "onnxconverter_common"):
         pytest.importorskip(package)

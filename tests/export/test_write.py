@@ -43,6 +43,7 @@ def test_a_graph_of_any_size_makes_the_networks_picture(tmp_path: Path, head: st
     assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
 
 
+@pytest.mark.slow
 def test_a_graph_of_one_size_takes_no_other(tmp_path: Path) -> None:
     module = network()
     write_onnx(module, tmp_path / "a.onnx", size=(24, 16))
@@ -65,6 +66,7 @@ def test_a_temporal_network_takes_its_frames_one_after_another(tmp_path: Path) -
         write_onnx(module, tmp_path / "a.onnx", half=True)
 
 
+@pytest.mark.slow
 def test_a_graph_of_another_network_is_told(tmp_path: Path) -> None:
     module = network()
     write_onnx(module, tmp_path / "a.onnx", size=(24, 16))

@@ -67,6 +67,7 @@ def test_weights_that_are_not_what_they_were(tmp_path: Path, checked: bool) -> N
     assert str(caught.value) == "flipped.pth: is cut short or damaged; get the file again"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zipped", [True, False])
 def test_what_training_keeps_beside_the_network_is_read(
     tmp_path: Path, zipped: bool, monkeypatch: pytest.MonkeyPatch

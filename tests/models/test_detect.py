@@ -76,6 +76,7 @@ def test_heads_without_meta_upsample(head: str, scale: int, caplog: pytest.LogCa
     assert torch.equal(network(x), reference(x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1, 2])
 @pytest.mark.parametrize("with_meta", [True, False])
 @pytest.mark.parametrize("head", [head for head, scales in UPSAMPLER_SCALES.items() if 4 in scales])

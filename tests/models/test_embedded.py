@@ -41,6 +41,7 @@ def distance(picture: Picture, original: Picture) -> float:
     return psnr(luma(picture), luma(original), 4)
 
 
+@pytest.mark.slow
 @parametrize("info", list_models(), quick=list_models()[:1], ids=lambda info: info.name)
 def test_better_than_bicubic(info, drawing) -> None:
     frames = [downscale(drawing, info.scale, "bicubic")] * 3

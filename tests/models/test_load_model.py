@@ -188,6 +188,7 @@ def test_names_that_the_system_refuses(tmp_path: Path) -> None:
         load_model(3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("info", list_models(), ids=lambda info: info.name)
 def test_the_catalog_holds_what_it_says(info) -> None:
     network = load_model(info.name)

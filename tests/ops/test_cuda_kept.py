@@ -73,6 +73,7 @@ def test_two_processes_may_keep_the_same(folder: Path) -> None:
     assert len(list(folder.iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_a_kernel_is_compiled_once_and_again_where_anything_differs(folder: Path, monkeypatch) -> None:
     skip_without_nvrtc()
     compiled: list[object] = []

@@ -322,6 +322,7 @@ def test_a_frame_has_the_same_bits_in_any_order_on_any_slot(
         np.testing.assert_array_equal(pixels(future.result()), expected[n])
 
 
+@pytest.mark.slow
 def test_abandoned_requests_harm_nobody(engines, threads_of_vapoursynth: int) -> None:
     engines(lambda precision: Enlarger(before=lambda frame: time.sleep(0.002)))
     out = upscale(numbered(200), num_streams=2)
@@ -331,6 +332,7 @@ def test_abandoned_requests_harm_nobody(engines, threads_of_vapoursynth: int) ->
         assert out.get_frame(start + 25).props["number"] == start + 25
 
 
+@pytest.mark.slow
 def test_chained_and_branched_clips(engines, threads_of_vapoursynth: int) -> None:
     engines(lambda precision: Enlarger())
     once = upscale(numbered(40), num_streams=2)

@@ -83,6 +83,7 @@ def test_strength_is_the_share_of_the_networks_picture(form: int) -> None:
     np.testing.assert_allclose(none, pixels(rgb.get_frame(0)), atol=1e-6 if form != vs.RGBH else 1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [vs.YUV420P8, vs.YUV444P10, vs.YUV422P16, vs.GRAY8, vs.RGB24, vs.YUV420PS])
 def test_a_format_has_the_colours_of_the_source(form: int) -> None:
     """A flat picture stays what it was, through the network and back, by the source's own matrix and range."""

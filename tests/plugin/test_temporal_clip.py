@@ -82,6 +82,7 @@ def test_where_frames_say_that_there_is_no_cut_there_is_none(network: TFDAT) -> 
     np.testing.assert_allclose(read(clip, 4), expected(network, 2, 3, 4, 5, 6), atol=TOLERANCE)
 
 
+@pytest.mark.slow
 def test_any_order_of_access_gives_the_same_bits(network: TFDAT) -> None:
     in_order = vsfdat.upscale(make_clip(), network)
     wanted = [read(in_order, n) for n in range(LENGTH)]
@@ -105,6 +106,7 @@ def test_in_order_each_frame_of_the_source_is_made_once(network: TFDAT) -> None:
     assert sorted(asked) == list(range(LENGTH))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "numbers"),
     [

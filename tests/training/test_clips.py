@@ -21,6 +21,7 @@ def arrays(batch):
     return tuple(tensor.numpy().astype(int) for tensor in batch)
 
 
+@pytest.mark.slow
 def test_a_batch_depends_on_the_step_alone(data):
     facts = {"motions": {"drift": 1, "turn": 1}, "figure": 0.5, "held": 0.5, "cut": 0.5}
     first, second = (sampler_of(data, clips=facts, degrade={"share": 0.5, "noise": [1, 9]}) for _ in range(2))

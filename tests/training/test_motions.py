@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from tests.quality.conftest import draw_picture
@@ -27,6 +28,7 @@ def test_the_flow_says_where_in_the_neighbour_a_pixel_is():
     assert aligned.max() < 0.05
 
 
+@pytest.mark.slow
 def test_motions_are_of_all_lengths_and_some_pictures_stay():
     _, flow = pairs(200)
     lengths = flow.nanmean(dim=(2, 3)).norm(dim=1)

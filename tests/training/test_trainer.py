@@ -165,6 +165,7 @@ def test_a_network_with_another_head_stays_what_it_is(build, tmp_path):
     assert load_model(tmp_path / "model.safetensors").config.upsampler_type == "pixelshuffledirect"
 
 
+@pytest.mark.slow
 def test_what_is_saved_keeps_a_share_of_the_start(build):
     start = build(overrides={**NETWORK, "scale": 4}).module.state_dict()
     trainer, again = (build(run={"steps": 3, "start_share": 0.25}) for _ in range(2))
@@ -224,6 +225,7 @@ def build_temporal(data):
     return make
 
 
+@pytest.mark.slow
 def test_the_first_steps_change_the_flow_alone(build_temporal):
     trainer = build_temporal(align_steps=2)
     changed = []

@@ -30,6 +30,7 @@ def test_they_come_in_the_films_order_and_the_same_each_time() -> None:
     assert choose_moments(clip, 6) == moments
 
 
+@pytest.mark.slow
 def test_those_beyond_the_four_are_far_from_the_others_and_show_something() -> None:
     moments = choose_moments(make_clip(*SCENES), 6)
     assert all(scene_of(moment.number) != "black" for moment in moments)

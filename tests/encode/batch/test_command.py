@@ -148,6 +148,7 @@ def test_sound_that_was_left_out_is_another_film(sound: Path) -> None:
     assert run() == 1  # it is there, and was made otherwise
 
 
+@pytest.mark.slow
 def test_a_film_whose_container_says_nothing_fails_alone(sound: Path, monkeypatch) -> None:
     from vsfdat.encode import probe
 

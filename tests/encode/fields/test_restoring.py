@@ -74,6 +74,7 @@ def test_what_was_a_picture_is_one_again_to_the_bit(name: str, order: str, tmp_p
     assert all(later > earlier for earlier, later in itertools.pairwise([*source.pts, source.end]))
 
 
+@pytest.mark.slow
 def test_film_is_shown_as_evenly_as_it_was_and_in_step(tmp_path: Path) -> None:
     source = restore(open_source(make(tmp_path / "film.avi", FILMS["film"], codec="utvideo")), "auto")
     assert [(time - source.origin) * source.time_base for time in source.pts] == [n / NTSC_FILM for n in range(48)]
@@ -135,6 +136,7 @@ def test_classes_survive_mpeg_2(name: str, tmp_path: Path, caplog) -> None:
         assert np.abs(np.asarray(frame[0]).astype(int) - np.asarray(original[0])).mean() < 4
 
 
+@pytest.mark.slow
 def test_drawings_that_last_two_pictures_come_back(tmp_path: Path) -> None:
     path = make(tmp_path / "film.mpg", FILMS["film"], pictures=TWOS, codec="mpeg2video", b="3000000", bf="2")
     assert len(restore(open_source(path), "auto").pts) == 48
@@ -173,6 +175,7 @@ def test_bwdif_deinterlaces_every_frame(tmp_path: Path, caplog) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_ivtc_takes_all_for_film(tmp_path: Path) -> None:
     source = restore(open_source(make(tmp_path / "film.mkv", FILMS["cuts"])), "ivtc")
     assert {kind for kind, _ in look(source)} == {"film"}

@@ -33,12 +33,14 @@ def test_damaged_frames_are_counted(upscaled) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_one_is_one(upscaled) -> None:
     assert upscaled((8,)) == [
         "/film.mkv: 1 frame is damaged, the first at 0.32 s; what could not be mended looks broken, or is missing."
     ]
 
 
+@pytest.mark.slow
 def test_whole_films_are_not_damaged(upscaled) -> None:
     assert upscaled(()) == []
 

@@ -90,6 +90,7 @@ def test_the_last_picture_stays_as_long_as_its_packet_says(tmp_path: Path) -> No
     assert (source.end - source.pts[-1]) * source.time_base == 4
 
 
+@pytest.mark.slow
 def test_the_output_of_half_a_film_has_the_films_rate(tmp_path: Path, model: Path) -> None:
     path = cut_off(remux(make_video(tmp_path / "plain.mp4", LONG), tmp_path / "half.mp4", options=FASTSTART), 0.5)
     upscale_file(path, tmp_path / "output.mp4", Settings(upscale=UpscaleOptions(model=model, device="cpu")))

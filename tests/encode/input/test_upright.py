@@ -66,6 +66,7 @@ def test_other_angles_are_left_and_told(caplog) -> None:
     assert caplog.messages == ["The file asks for pictures turned by 45 degrees; only quarter turns are done."]
 
 
+@pytest.mark.slow
 @parametrize("codec", ["h264", "av1"], quick=["h264"])
 def test_an_anamorphic_film_that_was_held_upright_keeps_its_shape(codec: str, tmp_path: Path, model: Path) -> None:
     plain = make_video(tmp_path / "plain.mkv", Recipe(size=(96, 64), sample_aspect=Fraction(16, 15)))

@@ -74,6 +74,7 @@ def test_mp4_says_it_byte_for_byte(run, tmp_path: Path, codec: str) -> None:
     assert in_container(output) == in_pictures(tmp_path / "source.mkv")
 
 
+@pytest.mark.slow
 @parametrize("codec", ["h264", "hevc", "av1", "ffv1"], quick=["av1", "ffv1"])
 def test_matroska_says_it_byte_for_byte(run, tmp_path: Path, codec: str) -> None:
     """Matroska has fractions of its own, reduced: once they are in a file, they stay as they are."""

@@ -30,6 +30,7 @@ def settings_in(path: Path, library: bytes) -> str:
     return content[content.index(library) :].partition(b"\0")[0].decode("ascii", "replace")
 
 
+@pytest.mark.slow
 def test_x264_works_on_frames_and_not_on_slices_of_one(run) -> None:
     """PyAV's default has a slice for each thread: slower, and larger by what slices do not know of each other."""
     output, _ = run(SMALL)
@@ -39,6 +40,7 @@ def test_x264_works_on_frames_and_not_on_slices_of_one(run) -> None:
     assert "slices=" not in settings
 
 
+@pytest.mark.slow
 def test_x265_works_on_frames_too(run) -> None:
     """And, in pictures of some height, on rows: its own default, which FFmpeg's way of threading leaves alone."""
     output, _ = run(SMALL, codec="hevc")
@@ -47,6 +49,7 @@ def test_x265_works_on_frames_too(run) -> None:
     assert " slices=1 " in settings
 
 
+@pytest.mark.slow
 def test_ffv1_works_on_24_slices_of_a_frame(run, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     finish = SegmentEncoder.finish

@@ -73,6 +73,7 @@ def test_kept_frames_are_worth_keeping(tmp_path: Path) -> None:
         assert not again.frames(FIRST).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [b"", b"packet", b"pockets", b"packets and more"])
 def test_a_damaged_segment_is_made_anew(tmp_path: Path, begun: Path, damage: bytes) -> None:
     (begun / "000000.nut").write_bytes(damage)

@@ -45,6 +45,7 @@ def test_captions_may_begin_midway(tmp_path: Path, upscale) -> None:
     assert captions_in(upscale(make_captioned(tmp_path / "film.mkv", "libx264", late), ".mp4")) == late
 
 
+@pytest.mark.slow
 def test_captions_that_begin_late_are_said_to_be_lost_too(tmp_path: Path, upscale, caplog) -> None:
     path = make_captioned(tmp_path / "film.mkv", "libx264", [None] * 50 + ALL)
     assert captions_in(upscale(path, ".mkv", codec="ffv1")) == [None] * 80
@@ -53,6 +54,7 @@ def test_captions_that_begin_late_are_said_to_be_lost_too(tmp_path: Path, upscal
     )
 
 
+@pytest.mark.slow
 def test_pictures_are_not_changed_by_captions(tmp_path: Path, upscale) -> None:
     """And are not all coded as the first one is, which would cost a multiple."""
     path = make_captioned(tmp_path / "film.mkv", "libx264", ALL)

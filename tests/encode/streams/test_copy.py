@@ -21,6 +21,7 @@ from vsfdat.options import UpscaleOptions
 CHAPTERS = [("one", 0, 0.4), ("two", 0.4, 0.8)]
 
 
+@pytest.mark.slow
 def test_fonts_chapters_and_names_are_kept_and_pictures_stand_upright(tmp_path: Path, model: Path) -> None:
     plain, output = make_video(tmp_path / "plain.mkv", Recipe()), tmp_path / "output.mkv"
     upscale_file(dress(plain), output, Settings(upscale=UpscaleOptions(model=model, device="cpu")))
@@ -119,6 +120,7 @@ def test_what_matroska_holds_as_windows_does_is_copied_bit_by_bit(tmp_path: Path
     assert not [message for message in caplog.messages if "audio" in message]
 
 
+@pytest.mark.slow
 def test_sound_and_subtitles_can_be_left_out(tmp_path: Path, upscale, caplog) -> None:
     path = make_video(tmp_path / "film.mkv", Recipe(subtitles=[(0.1, 0.2, "hello")]))
     for wanted, kinds in [({"no_audio": True}, ["video", "subtitle"]), ({"no_subtitles": True}, ["video", "audio"])]:

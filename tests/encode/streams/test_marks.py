@@ -73,6 +73,7 @@ def test_a_3d_film_says_so_in_every_output(tmp_path: Path, plain: Path, upscale,
     assert caplog.messages == []
 
 
+@pytest.mark.slow
 def test_phones_tags_are_kept(tmp_path: Path, plain: Path, upscale, caplog) -> None:
     tags = {"com.apple.quicktime.make": "Apple", "creation_time": "2021-05-04T03:02:01.000000Z", "title": "Holiday"}
     path = remake(

@@ -12,6 +12,7 @@ from tests.fast_loop import parametrize
 from vsfdat.errors import EncodeError
 
 
+@pytest.mark.slow
 @parametrize(
     ("codec", "source", "ending", "kept"),
     [
@@ -97,6 +98,7 @@ def subtitles_of(path: Path) -> list[tuple[float, float, bytes]]:
         return [(float(p.pts * p.time_base), float(p.duration * p.time_base), bytes(p)) for p in shown]
 
 
+@pytest.mark.slow
 def test_subtitles_go_from_matroska_to_mp4_and_back(tmp_path: Path, upscale, caplog) -> None:
     texts = [(0.1, 0.2, "<i>Was</i>\nnun?"), (0.5, 0.2, "Täglich 1 < 2")]
     film = make_video(tmp_path / "film.mkv", Recipe(subtitles=texts))
@@ -114,6 +116,7 @@ def test_subtitles_go_from_matroska_to_mp4_and_back(tmp_path: Path, upscale, cap
     ]
 
 
+@pytest.mark.slow
 def test_styled_subtitles_are_said_to_lose_their_styles(tmp_path: Path, upscale, caplog) -> None:
     plain = make_video(tmp_path / "plain.mkv", Recipe(subtitles=[(0.1, 0.2, "x")]))
 

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.stand_ins import tiny_fdat
+from vsfdat import console
 from vsfdat.arch import PRESETS, TFDAT, FDATConfig, fdat_tiny
 from vsfdat.bench import contestants, start
 from vsfdat.bench.command import bench
@@ -54,7 +55,7 @@ def test_a_peer_that_is_missing_is_named_with_its_command(
     toy: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def absent(task: contestants.Task) -> contestants.Run:
-        raise contestants.UnavailableError(contestants.missing("onnxruntime", install="onnxruntime"))
+        raise contestants.UnavailableError(console.missing("onnxruntime", install="onnxruntime"))
 
     monkeypatch.setitem(contestants.CONTESTANTS, "onnxruntime", absent)
     bench(model=toy, engines="ours,onnxruntime", **TOY)

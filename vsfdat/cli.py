@@ -6,7 +6,7 @@ Everything heavy is imported inside the functions, so that help and mistakes ans
 import contextlib
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -92,9 +92,6 @@ def info(file: Path, /, *, verbose: bool = False) -> None:
         console.show(f"{label:{width}}  {value}")
 
 
-_COMMANDS: tuple[Callable[..., None], ...] = (models, info)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command: status 0, 1 after an error of one line, 130 after Ctrl-C.
 
@@ -146,16 +143,10 @@ def _app() -> Any:
         suppress_keyboard_interrupt=False,
     )
     app.default(upscale)
-    for command in _COMMANDS:
+    for command in (models, info, download, export, bench, train, compare, pack):
         app.command(command)
-    app.command(download)
-    app.command(export)
     app.command(try_out, name="try")
-    app.command(bench)
-    app.command(train)
     app.command(evaluate, name="eval")
-    app.command(compare)
-    app.command(pack)
     return app
 
 

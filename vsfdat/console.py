@@ -4,6 +4,7 @@ Work of a night must not be lost to a line that nobody can read: what is said he
 """
 
 import contextlib
+import importlib
 import logging
 import os
 import sys
@@ -109,6 +110,20 @@ def missing(*packages: str, install: str = '"vsfdat[cli]"') -> str:
     """
     are, they_come = ("is", "it comes") if len(packages) == 1 else ("are", "they come")
     return f"{' and '.join(packages)} {are} not installed, {they_come} with: pip install {install}"
+
+
+def require(package: str, error: type[Exception], install: str = '"vsfdat[cli]"') -> Any:
+    """Import an optional package.
+
+    Args:
+        package: Its name.
+        error: What to raise where it is not installed.
+        install: What pip is asked for then.
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as cause:
+        raise error(missing(package, install=install)) from cause
 
 
 def prepare() -> None:

@@ -530,8 +530,10 @@ def test_a_clip_in_gpu_memory_is_brought_back() -> None:
 # What stays
 
 
-def test_a_dropped_clip_takes_everything_with_it(engines) -> None:
-    held = []
+@pytest.fixture
+def held(engines) -> list[weakref.ref[Tensor]]:
+    """Have engines with weights, and know of these whether they live."""
+    held: list[weakref.ref[Tensor]] = []
 
     def make(precision: str) -> Enlarger:
         weights = torch.ones(10)
@@ -539,6 +541,10 @@ def test_a_dropped_clip_takes_everything_with_it(engines) -> None:
         return Enlarger(before=lambda frame: weights.sum())
 
     engines(make)
+    return held
+
+
+def test_a_dropped_clip_takes_everything_with_it(held) -> None:
     threads = threading.active_count()
     out = upscale(numbered(20), num_streams=3)
     for n in range(5):
@@ -554,18 +560,10 @@ def test_a_dropped_clip_takes_everything_with_it(engines) -> None:
     assert all(weights() is None for weights in held)
 
 
-def test_the_end_of_the_core_frees_what_a_living_clip_holds(engines, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_end_of_the_core_frees_what_a_living_clip_holds(held, monkeypatch: pytest.MonkeyPatch) -> None:
     at_the_end = []
     monkeypatch.setattr(vs, "register_on_destroy", at_the_end.append)
     monkeypatch.setattr(vs, "unregister_on_destroy", at_the_end.remove)
-    held = []
-
-    def make(precision: str) -> Enlarger:
-        weights = torch.ones(10)
-        held.append(weakref.ref(weights))
-        return Enlarger(before=lambda frame: weights.sum())
-
-    engines(make)
     threads = threading.active_count()
     out = upscale(numbered(20), num_streams=2)
     out.get_frame(0)

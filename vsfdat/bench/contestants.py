@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vsfdat import console
 from vsfdat.arch import FDAT, TFDAT, FDATConfig, TFDATConfig
-from vsfdat.console import missing
 from vsfdat.engine import Precision
 from vsfdat.engine.device import DTYPES
 from vsfdat.engine.slots import build_slot
@@ -98,7 +98,7 @@ def openvino(task: Task) -> Run:
     import vapoursynth as vs
 
     if not hasattr(vs.core, "ov"):
-        raise UnavailableError(missing("vapoursynth-mlrt-ov", install="vapoursynth-mlrt-ov"))
+        raise UnavailableError(console.missing("vapoursynth-mlrt-ov", install="vapoursynth-mlrt-ov"))
     path, cores = _export(task), torch.get_num_threads()
     source = vs.core.std.BlankClip(format=vs.RGBS, width=task.width, height=task.height, length=1 << 20, keep=True)
     shown: list[Tensor] = []
@@ -121,10 +121,7 @@ def onnxruntime(task: Task) -> Run:
     _need_cpu(task)
     if task.precision != "fp32":
         raise UnavailableError("runs FDAT on a CPU in fp32 only")
-    try:
-        import onnxruntime as ort
-    except ImportError:
-        raise UnavailableError(missing("onnxruntime", install="onnxruntime")) from None
+    ort = console.require("onnxruntime", UnavailableError, install="onnxruntime")
     options = ort.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = ort.InferenceSession(str(_export(task)), options, providers=["CPUExecutionProvider"])

@@ -1,9 +1,8 @@
 """Optional packages that the command needs, asked for by the name of the extra that brings them."""
 
-import importlib
 from typing import Any
 
-from vsfdat.console import missing
+from vsfdat import console
 from vsfdat.errors import EncodeError
 
 _USUAL = '"vsfdat[cli]"'
@@ -16,7 +15,4 @@ def require(name: str) -> Any:
     Raises:
         EncodeError: It is not installed.
     """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise EncodeError(missing(name, install=_EXTRAS.get(name, _USUAL))) from error
+    return console.require(name, EncodeError, install=_EXTRAS.get(name, _USUAL))

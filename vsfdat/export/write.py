@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vsfdat import console
 from vsfdat.arch import FDAT, TFDAT
-from vsfdat.console import missing
 from vsfdat.errors import ExportError
 from vsfdat.options import UpscaleOptions
 
@@ -81,12 +81,7 @@ def require(name: str) -> Any:
     Raises:
         ExportError: It is not installed.
     """
-    import importlib
-
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ExportError(missing(name, install='"vsfdat[onnx]"')) from error
+    return console.require(name, ExportError, install='"vsfdat[onnx]"')
 
 
 def _channels(network: FDAT, frames: int) -> int:

@@ -25,6 +25,9 @@ from .repeats import Repeats, Source
 from .script import close_with_core, is_script_over
 from .workers import SourcePipeline, make_slots
 
+# From the frames that a network looks at to a picture, and whether it was there already.
+type _Make = Callable[[Sequence[Source]], tuple[vs.VideoFrame, bool]]
+
 
 def upscale(
     clip: vs.VideoNode,
@@ -159,9 +162,7 @@ def _pass_over(source: vs.VideoNode, module: FDAT, target: vs.VideoFormat, optio
     return _wire(source, blank, make, reach)
 
 
-def _maker(
-    blank: vs.VideoNode, pipeline: SourcePipeline, dedup: float | None
-) -> Callable[[Sequence[Source]], tuple[vs.VideoFrame, bool]]:
+def _maker(blank: vs.VideoNode, pipeline: SourcePipeline, dedup: float | None) -> _Make:
     """Make what makes a picture, or finds it among the last ones, and tells which."""
 
     def make(sources: Sequence[Source]) -> vs.VideoFrame:
@@ -180,7 +181,7 @@ def _maker(
 def _wire(
     source: vs.VideoNode,
     blank: vs.VideoNode,
-    make: Callable[[Sequence[Source]], tuple[vs.VideoFrame, bool]],
+    make: _Make,
     reach: int,
 ) -> vs.VideoNode:
     """Make the clip of the pictures of a clip's frames.

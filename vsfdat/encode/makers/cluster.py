@@ -113,16 +113,7 @@ class _Run:
             with in_a_thread(self._seal, _SEALS_AHEAD) as seal:
                 while under_way or (left and not self._stop.is_set()):
                     self._begin_some(left, under_way)
-                    for task in self._wait(list(under_way)):
-                        if task not in under_way:
-                            continue  # made twice, and done at the same moment
-                        segment, made = under_way.pop(task), self._fetch(task)
-                        if made is None:
-                            self._send_film()
-                            left.appendleft(segment)
-                        else:
-                            self._forget(segment, under_way)
-                            seal(segment, made)
+                    self._take_what_is_made(left, under_way, seal)
         finally:
             for task in under_way:
                 self._ray.cancel(task, force=True)
@@ -145,6 +136,24 @@ class _Run:
         once = [segment for segment in under_way.values() if counts[segment] == 1]
         for segment in once[: max(0, rooms - len(under_way))]:
             under_way[self._begin(segment)] = segment
+
+    def _take_what_is_made(
+        self,
+        left: collections.deque[Segment],
+        under_way: dict[Any, Segment],
+        seal: Callable[[Segment, Made], None],
+    ) -> None:
+        """Have sealed what came, and send the film to who asks for it."""
+        for task in self._wait(list(under_way)):
+            if task not in under_way:
+                continue  # made twice, and done at the same moment
+            segment, made = under_way.pop(task), self._fetch(task)
+            if made is None:
+                self._send_film()
+                left.appendleft(segment)
+            else:
+                self._forget(segment, under_way)
+                seal(segment, made)
 
     def _forget(self, segment: Segment, under_way: dict[Any, Segment]) -> None:
         """End who else makes a segment that is made."""
